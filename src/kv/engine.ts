@@ -1,0 +1,71 @@
+// The contract of a key-value engine: ordered byte keys, serialisable transactions, versionstamps.
+//
+// These doc comments are the specification; test/conformance runs it against every engine. An engine
+// knows nothing of pages or namespaces. Limits (limits.ts, KV_*) belong to the contract: an engine
+// refuses what is past them with LIMIT, so that code which runs on one engine runs on all.
+
+import type { Version } from '../version.js';
+
+export interface KeyValue {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+export interface RangeOptions {
+  /** At most this many pairs; without it, all of them. */
+  readonly limit?: number;
+  /** Descending order of keys, starting below `end`. */
+  readonly reverse?: boolean;
+}
+
+/** Reads of one consistent state of the whole store. Returned buffers belong to the caller. */
+export interface ReadTransaction {
+  get(key: Uint8Array): Promise<Buffer | undefined>;
+  /** Pairs with begin <= key < end, ascending unless `reverse`. */
+  getRange(begin: Uint8Array, end: Uint8Array, options?: RangeOptions): Promise<KeyValue[]>;
+}
+
+/**
+ * A transaction with reads and buffered writes. Reads see the state when the transaction began and
+ * its own writes before them; what was read is checked at commit, so committed transactions are
+ * serialisable in the order of their versions. Arguments are copied: the caller may reuse its buffers.
+ */
+export interface Transaction extends ReadTransaction {
+  set(key: Uint8Array, value: Uint8Array): void;
+  clear(key: Uint8Array): void;
+  /** Removes begin <= key < end. */
+  clearRange(begin: Uint8Array, end: Uint8Array): void;
+  /** Sets the key prefix + version (10 bytes) + suffix, where version is this commit's. Not readable before commit. */
+  setVersionstampedKey(prefix: Uint8Array, suffix: Uint8Array, value: Uint8Array): void;
+  /** Sets the value prefix + version (10 bytes) + suffix, where version is this commit's. Not readable before commit. */
+  setVersionstampedValue(key: Uint8Array, prefix: Uint8Array, suffix: Uint8Array): void;
+  /** Like getRange/get, but a later change of what was read does not make this transaction conflict. */
+  readonly snapshot: ReadTransaction;
+}
+
+export interface TransactionResult<T> {
+  readonly value: T;
+  /** The commit's version, greater than every earlier one of the store; undefined when nothing was written. */
+  readonly version: Version | undefined;
+}
+
+export interface Engine {
+  /**
+   * Runs `body`, then commits what it wrote, atomically. When a transaction that committed meanwhile
+   * changed what `body` read, runs it again (KV_ATTEMPTS_MAX times at the most, then BUSY); so `body`
+   * must have no effects of its own. When it resolves, the commit is durable and visible to every
+   * transaction and read that begins later. When it rejects, nothing was written and never will be.
+   * An error thrown by `body` aborts and is passed on.
+   * @throws LIMIT past the contract's limits, STORE_FAILED, NO_SPACE, CLOSED
+   */
+  transact<T>(body: (transaction: Transaction) => Promise<T>): Promise<TransactionResult<T>>;
+
+  /** Runs `body` on one consistent state that holds every commit acknowledged before the call. */
+  read<T>(body: (transaction: ReadTransaction) => Promise<T>): Promise<T>;
+
+  /** Resolves once the value of `key` may have changed since the call; rejects with CLOSED, or the signal's reason. */
+  watch(key: Uint8Array, signal?: AbortSignal): Promise<void>;
+
+  /** Waits for the transactions under way, then frees everything. Later calls are refused with CLOSED. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,63 @@
+// The words of the store: namespaces, heads, commits. Shapes only; page-store.ts does the work.
+
+import type { Version } from '../version.js';
+
+declare const pageNumberBrand: unique symbol;
+/** 1-based, as in SQLite. */
+export type PageNumber = number & { readonly [pageNumberBrand]: true };
+
+declare const namespaceIdBrand: unique symbol;
+export type NamespaceId = number & { readonly [namespaceIdBrand]: true };
+
+/** The file as one version states it. `sizeBytes` is a multiple of `pageBytes` except for bytes that are no database. */
+export interface Head {
+  /** ZERO_VERSION before the first commit. */
+  readonly version: Version;
+  readonly pageBytes: number;
+  readonly sizeBytes: number;
+  /** When it was committed; never earlier than the previous head's. The namespace's creation for ZERO_VERSION. */
+  readonly timeMs: number;
+}
+
+export interface Page {
+  readonly number: PageNumber;
+  /** Exactly pageBytes long, but for the last page of a file whose size is no multiple. */
+  readonly data: Uint8Array;
+}
+
+/** One file's part of a commit. */
+export interface CommitRequest {
+  readonly namespace: NamespaceId;
+  /** The head that the pages were derived from; another one now means CONFLICT. */
+  readonly base: Version;
+  readonly pageBytes: number;
+  readonly sizeBytes: number;
+  /**
+   * The pages that differ from the base, each once, ascending; all of 1..count when pageBytes differs from the
+   * base's. Consumed once, in order, possibly while earlier pages are being written.
+   */
+  readonly pages: AsyncIterable<Page> | Iterable<Page>;
+}
+
+export interface Commit {
+  readonly head: Head;
+  readonly pageCount: number;
+  /** Bytes of page images written. */
+  readonly bytes: number;
+}
+
+export interface LogEntry {
+  readonly version: Version;
+  readonly timeMs: number;
+  readonly pageBytes: number;
+  readonly sizeBytes: number;
+  /** Pages that the commit wrote. */
+  readonly pageCount: number;
+}
+
+export interface NamespaceInfo {
+  readonly id: NamespaceId;
+  readonly name: string;
+  readonly createdMs: number;
+  readonly head: Head;
+}
