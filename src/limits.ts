@@ -19,8 +19,51 @@ export const KV_TRANSACTION_MS_MAX = 5_000;
 /** Attempts of one engine transaction that keeps conflicting; past it the store is overloaded, not unlucky. */
 export const KV_ATTEMPTS_MAX = 100;
 
+/** Longest pause before a conflicting transaction is run again: a few commits' time. */
+export const KV_RETRY_PAUSE_MS_MAX = 50;
+
+/** Watches of one engine; FoundationDB's default for one client. */
+export const KV_WATCHES_MAX = 10_000;
+
+/** Written keys an embedded engine remembers for conflict checks (about 10 MB); older snapshots conflict. */
+export const KV_CONFLICT_LOG_WRITES_MAX = 50_000;
+
+/** Read connections of the sqlite engine: more would only wait for the one thread that reads. */
+export const KV_READ_CONNECTIONS_MAX = 16;
+
+/** How long a snapshot waits for a read connection: longer than a transaction may last. */
+export const KV_SNAPSHOT_WAIT_MS_MAX = 10_000;
+
+/** Commits sent to the sqlite engine's writer and not answered yet. */
+export const KV_PENDING_COMMITS_MAX = 10_000;
+
+/** One group commit: enough to share an fsync widely, little enough that the last member does not wait long. */
+export const KV_GROUP_COMMITS_MAX = 256;
+export const KV_GROUP_BYTES_MAX = 16_000_000;
+
 /** Bytes of page images in one engine transaction; below the engine's limit by room for keys and changelog. */
 export const COMMIT_BYTES_MAX = 8_000_000;
+
+/** Bytes of page images in one transaction that stages a bulk commit: small, so that other commits are not kept waiting. */
+export const STAGE_CHUNK_BYTES_MAX = 1_000_000;
+
+/** Staged pages deleted in one transaction. */
+export const STAGE_DELETED_PAGES_MAX = 256;
+
+/** A changelog entry's list of pages; past it the entry says only how many. Below KV_VALUE_BYTES_MAX. */
+export const PAGE_SET_BYTES_MAX = 64_000;
+
+/** Pages of one call to readPages: what 5 s and one engine transaction surely hold. */
+export const READ_PAGES_MAX = 4_096;
+
+/** Files in one commit: SQLite's SQLITE_MAX_ATTACHED, and main. */
+export const COMMIT_MEMBERS_MAX = 126;
+
+/** Images kept in the page cache for one page: the newest, and some of open snapshots. */
+export const PAGE_CACHE_INTERVALS_MAX = 4;
+
+/** Ids above would collide in the page cache's keys. */
+export const NAMESPACE_ID_MAX = 2 ** 21 - 1;
 
 /** Namespace names: they are shown in file names, keys and logs. */
 export const NAMESPACE_NAME_BYTES_MAX = 200;

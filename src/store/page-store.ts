@@ -1,24 +1,171 @@
-// The face of the store. (Signatures first; see the doc comments.)
+// The face of the store: namespaces, versioned pages, commits. It joins the parts, which do the work:
+// heads (how fresh), page-reader and page-cache (reads), commit and stage (writes), namespace-history.
+
 import type { Engine } from '../kv/engine.js';
+import { COMMIT_BYTES_MAX, STAGE_CHUNK_BYTES_MAX } from '../limits.js';
 import type { Version } from '../version.js';
+import { type CommitLimits, type CommittedMember, Committer } from './commit.js';
+import { requireFormat } from './format.js';
+import { Heads } from './heads.js';
+import { logRange, versionOfKey } from './keys.js';
+import { NamespaceHistories } from './namespace-history.js';
+import { createNamespace, listNamespaces, statNamespace } from './namespaces.js';
+import { PageCache } from './page-cache.js';
+import { pageOfStored, padPage } from './page-codec.js';
+import { PageReader } from './page-reader.js';
+import { decodeChange, toLogEntry } from './records.js';
+import { discardStage, listStages, markDead, type StageName } from './stage.js';
 import type { Commit, CommitRequest, Head, LogEntry, NamespaceId, NamespaceInfo, PageNumber } from './types.js';
 
 export interface PageStoreOptions {
+  /** The store takes it over: close() closes it. */
   readonly engine: Engine;
   /** Wall clock in ms since 1970. */
   readonly clock: () => number;
   readonly cacheBytesMax: number;
+  /**
+   * Whether all commits of the store pass through this object, as with the embedded engines: then heads are
+   * remembered and what a crash left is collected. True by default.
+   */
+  readonly soleOwner?: boolean;
+  /** Smaller ones make bulk commits cheap to test. */
+  readonly limits?: Partial<CommitLimits>;
 }
 
-export interface PageStore {
-  createNamespace(name: string): Promise<NamespaceInfo>;
-  statNamespace(name: string): Promise<NamespaceInfo>;
-  listNamespaces(): Promise<NamespaceInfo[]>;
-  head(namespace: NamespaceId): Promise<Head>;
-  headAt(namespace: NamespaceId, version: Version): Promise<Head | undefined>;
-  readPages(namespace: NamespaceId, head: Head, pages: readonly PageNumber[]): Promise<Buffer[]>;
-  commit(requests: readonly CommitRequest[]): Promise<Commit[]>;
-  log(namespace: NamespaceId, options?: { limit?: number }): Promise<LogEntry[]>;
-  close(): Promise<void>;
+export class PageStore {
+  readonly #engine: Engine;
+  readonly #clock: () => number;
+  readonly #heads: Heads;
+  readonly #cache: PageCache;
+  readonly #histories = new NamespaceHistories();
+  readonly #reader: PageReader;
+  readonly #committer: Committer;
+  readonly #running = new Set<Promise<unknown>>();
+  #closing: Promise<void> | undefined;
+
+  private constructor({ engine, clock, cacheBytesMax, soleOwner = true, limits }: PageStoreOptions) {
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#heads = new Heads(engine, soleOwner);
+    this.#cache = new PageCache(cacheBytesMax);
+    this.#reader = new PageReader(engine, this.#cache, this.#histories);
+    const defaults = { commitBytesMax: COMMIT_BYTES_MAX, stageChunkBytesMax: STAGE_CHUNK_BYTES_MAX };
+    this.#committer = new Committer(engine, clock, { ...defaults, ...limits });
+  }
+
+  /**
+   * States the format in a new store. Bulk commits that a crash interrupted are ruled out before this
+   * resolves; their pages are removed in the background.
+   * @throws STORE_FORMAT when the store states another format
+   */
+  static async open(options: PageStoreOptions): Promise<PageStore> {
+    const { engine, soleOwner = true } = options;
+    await requireFormat(engine);
+    const store = new PageStore(options);
+    if (!soleOwner) return store;
+    const stages = await listStages(engine);
+    for (const stage of stages) await markDead(engine, stage);
+    // A failure here concerns no caller: what is left is found at the next start.
+    store.#track(store.#collect(stages)).catch(() => {});
+    return store;
+  }
+
+  /** @throws INVALID_ARGUMENT for a name that is not allowed, ALREADY_EXISTS, LIMIT */
+  createNamespace(name: string): Promise<NamespaceInfo> {
+    return createNamespace(this.#engine, name, Math.floor(this.#clock()));
+  }
+
+  /** @throws INVALID_ARGUMENT for a name that is not allowed, NOT_FOUND */
+  async statNamespace(name: string): Promise<NamespaceInfo> {
+    return statNamespace(this.#engine, name);
+  }
+
+  /** All of them, ascending by the UTF-8 bytes of their names. */
+  listNamespaces(): Promise<NamespaceInfo[]> {
+    return listNamespaces(this.#engine);
+  }
+
+  /** The newest commit's: no older than any that was answered before the call. @throws NOT_FOUND */
+  head(namespace: NamespaceId): Promise<Head> {
+    return this.#heads.newest(namespace);
+  }
+
+  /**
+   * The head exactly as the commit `version` left it; undefined when no commit of this namespace has that
+   * version. ZERO_VERSION is the empty file before the first one.
+   * @throws NOT_FOUND for ZERO_VERSION of a namespace that does not exist
+   */
+  headAt(namespace: NamespaceId, version: Version): Promise<Head | undefined> {
+    return this.#heads.at(namespace, version);
+  }
+
+  /**
+   * The pages as they were at `head`, which must be one of this namespace's, in the order asked for. Each
+   * buffer is pageBytes long, filled with zeros past the end of the file and where nothing was written.
+   * The buffers are shared with the cache: they never change, and the caller must not change them.
+   * @throws CORRUPT naming the page, LIMIT past READ_PAGES_MAX, STORE_FAILED
+   */
+  readPages(namespace: NamespaceId, head: Head, pages: readonly PageNumber[]): Promise<Buffer[]> {
+    return this.#reader.read(namespace, head, pages);
+  }
+
+  /**
+   * Commits all requests at one version, or none. Resolves when they are durable, with one answer for each
+   * in order. A request without pages commits a version all the same. Pages are copied as they come; more
+   * than COMMIT_BYTES_MAX of them take no more memory, but several engine transactions.
+   * When it rejects nothing was committed, except for STORE_FAILED: then only the next start shows
+   * whether all was, or nothing.
+   * @throws CONFLICT when a head is not the request's base, INVALID_ARGUMENT for pages that do not ascend, lie
+   *   outside of the file or have the wrong length, or when the file is cut inside of a page that is not
+   *   given; LIMIT, NO_SPACE, STORE_FAILED, and what a page source throws
+   */
+  commit(requests: readonly CommitRequest[]): Promise<Commit[]> {
+    return this.#track(this.#commit(requests));
+  }
+
+  /** Commits of the namespace, the newest first; all of them without a limit. */
+  async log(namespace: NamespaceId, options: { limit?: number } = {}): Promise<LogEntry[]> {
+    const { begin, end } = logRange(namespace);
+    const range = { reverse: true, ...(options.limit === undefined ? {} : { limit: options.limit }) };
+    const entries = await this.#engine.read((transaction) => transaction.getRange(begin, end, range));
+    return entries.map(({ key, value }) => toLogEntry(versionOfKey(key), decodeChange(value)));
+  }
+
+  /** Waits for the commits under way, then closes the engine. */
+  close(): Promise<void> {
+    this.#closing ??= Promise.allSettled(this.#running).then(() => this.#engine.close());
+    return this.#closing;
+  }
+
+  async #commit(requests: readonly CommitRequest[]): Promise<Commit[]> {
+    const members = await this.#committer.commit(requests);
+    return members.map((member) => {
+      this.#takeIn(member);
+      return { head: member.head, pageCount: member.pageCount, bytes: member.bytes };
+    });
+  }
+
+  /** What is remembered follows the commit before its caller hears of it. */
+  #takeIn({ request: { namespace, base }, head, bulk, shrunkTo, pages }: CommittedMember): void {
+    const { version, pageBytes } = head;
+    const shrink = shrunkTo === undefined ? undefined : { version, lastPage: shrunkTo };
+    this.#histories.advance(namespace, base, version, bulk && { version, ...bulk }, shrink);
+    const isListed = bulk === undefined && shrink === undefined;
+    const written = pages.map(({ number, stored }) => ({ number, data: padPage(pageOfStored(stored), pageBytes) }));
+    this.#cache.advance(namespace, base, version, isListed ? written : 'all');
+    this.#heads.remember(namespace, head);
+  }
+
+  async #collect(stages: readonly StageName[]): Promise<void> {
+    for (const stage of stages) await discardStage(this.#engine, stage, () => this.#closing !== undefined);
+  }
+
+  async #track<T>(work: Promise<T>): Promise<T> {
+    this.#running.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#running.delete(work);
+    }
+  }
 }
-export type OpenPageStore = (options: PageStoreOptions) => Promise<PageStore>;

@@ -53,6 +53,8 @@ export interface LogEntry {
   readonly sizeBytes: number;
   /** Pages that the commit wrote. */
   readonly pageCount: number;
+  /** Bytes of page images that it wrote. */
+  readonly bytes: number;
 }
 
 export interface NamespaceInfo {

@@ -1,0 +1,194 @@
+#include "session.h"
+
+#include <cerrno>
+#include <utility>
+
+#include "js/errors.h"
+#include "js/request-object.h"
+
+namespace mvfuse {
+namespace {
+
+struct Mounted {
+  SessionOptions options;
+  Mount mount;
+};
+
+Mounted& mountedOf(const Napi::CallbackInfo& info) {
+  if (info.Length() != 1 || !info[0].IsExternal()) throw Napi::TypeError::New(info.Env(), "use Session.mount");
+  return *info[0].As<Napi::External<Mounted>>().Data();
+}
+
+}  // namespace
+
+Session::Session(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<Session>(info),
+      mount_(mountedOf(info).mount),
+      device_(mount_.fd),
+      notifier_(device_, mailbox_),
+      thread_(device_, mailbox_, notifier_,
+              {mountedOf(info).options.writeBytesMax, mountedOf(info).options.queueLengthMax}) {}
+
+Session::~Session() { stop(); }
+
+Napi::Value Session::mount(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (info.Length() < 3 || !info[1].IsFunction() || !info[2].IsFunction()) {
+    throw Napi::TypeError::New(env, "Session.mount(options, onRequests, onEnd)");
+  }
+  Mounted mounted;
+  mounted.options = toSessionOptions(info[0]);
+  try {
+    mounted.mount = mountFilesystem(mounted.options.mount);
+  } catch (const SystemFailure& failure) {
+    throw errnoError(env, failure.error, failure.message);
+  }
+  const Napi::Object object = env.GetInstanceData<AddonData>()->sessionClass.New(
+      {Napi::External<Mounted>::New(env, &mounted)});
+  Unwrap(object)->start(env, info[1].As<Napi::Function>(), info[2].As<Napi::Function>());
+  return object;
+}
+
+void Session::start(Napi::Env env, Napi::Function onRequests, Napi::Function onEnd) {
+  onRequests_ = Napi::Persistent(onRequests);
+  onEnd_ = Napi::Persistent(onEnd);
+  const auto drain = [](napi_env drainEnv, napi_value, void* session, void*) {
+    if (drainEnv == nullptr) return;
+    try {
+      static_cast<Session*>(session)->drain(drainEnv);
+    } catch (const Napi::Error&) {
+      // Only an environment that is ending refuses these calls; its cleanup hook ends the session.
+    }
+  };
+  const auto release = [](napi_env, void* session, void*) { static_cast<Session*>(session)->Unref(); };
+  const Napi::String name = Napi::String::New(env, "mvfuse session");
+  if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, this, release, this, drain, &waker_) !=
+      napi_ok) {
+    throw Napi::Error::New(env);
+  }
+  Ref();
+  mailbox_.setWaker(waker_);
+  // Hooks run last in, first out: the threads end before the environment finalizes the function that they call.
+  napi_add_env_cleanup_hook(env, tearDown, this);
+  thread_.start();
+}
+
+void Session::drain(Napi::Env env) {
+  if (state_ == State::ended) return;
+  mailbox_.take(contents_);
+  thread_.emptied();
+  if (!contents_.messages.empty()) deliver(env, contents_.messages);
+  for (const Completion& completion : contents_.completions) settle(env, completion);
+  contents_.messages.clear();
+  contents_.completions.clear();
+  if (contents_.hasEnded) finish(env, contents_.failure);
+}
+
+void Session::deliver(Napi::Env env, std::vector<Message>& messages) {
+  KeyScope keyScope = keys(env);
+  napi_value list = nullptr;
+  if (napi_create_array_with_length(env, messages.size(), &list) != napi_ok) return;
+  for (size_t index = 0; index < messages.size(); index++) {
+    const fuse_in_header& header = messages[index].request.header;
+    if (expectsAnswer(header.opcode)) pending_.emplace(header.unique, header.opcode);
+    const napi_value object = makeRequestObject(env, keyScope, std::move(messages[index]));
+    napi_set_element(env, list, static_cast<uint32_t>(index), object);
+  }
+  napi_value undefined = nullptr;
+  napi_get_undefined(env, &undefined);
+  const napi_status status = napi_call_function(env, undefined, onRequests_.Value(), 1, &list, nullptr);
+  if (status == napi_pending_exception) reportUncaught(env);
+}
+
+void Session::settle(Napi::Env env, const Completion& completion) {
+  const auto found = notifications_.find(completion.id);
+  if (found == notifications_.end()) return;
+  const Napi::Promise::Deferred deferred = found->second;
+  notifications_.erase(found);
+  if (completion.error == 0) {
+    deferred.Resolve(env.Undefined());
+  } else {
+    deferred.Reject(errnoError(env, completion.error, "kernel notification").Value());
+  }
+}
+
+void Session::close(const Napi::CallbackInfo&) {
+  if (state_ != State::running) return;
+  state_ = State::closing;
+  sever();
+  thread_.close();
+}
+
+void Session::unmount(const Napi::CallbackInfo& info) {
+  if (state_ == State::ended) return;
+  try {
+    unmountFilesystem(mount_);
+  } catch (const SystemFailure& failure) {
+    throw errnoError(info.Env(), failure.error, failure.message);
+  }
+}
+
+void Session::sever() {
+  for (const Message& message : mailbox_.sever()) {
+    const fuse_in_header& header = message.request.header;
+    if (expectsAnswer(header.opcode)) device_.answer(header.unique, ENOTCONN);
+  }
+  for (const auto& [unique, opcode] : pending_) device_.answer(unique, ENOTCONN);
+}
+
+void Session::stop() {
+  thread_.join();
+  device_.close();
+}
+
+void Session::finish(Napi::Env env, int failure) {
+  state_ = State::ended;
+  stop();
+  napi_remove_env_cleanup_hook(env, tearDown, this);
+  for (const auto& [id, deferred] : notifications_) deferred.Resolve(env.Undefined());
+  notifications_.clear();
+  napi_release_threadsafe_function(waker_, napi_tsfn_release);
+
+  const Napi::Function onEnd = onEnd_.Value();
+  onRequests_.Reset();
+  onEnd_.Reset();
+  napi_value argument = env.Undefined();
+  if (failure != 0) argument = errnoError(env, failure, "FUSE session on " + mount_.mountpoint).Value();
+  if (napi_call_function(env, env.Undefined(), onEnd, 1, &argument, nullptr) == napi_pending_exception) {
+    reportUncaught(env);
+  }
+}
+
+void Session::tearDown(void* data) {
+  auto* session = static_cast<Session*>(data);
+  if (session->state_ == State::ended) return;
+  if (session->state_ == State::running) session->sever();
+  session->state_ = State::ended;
+  session->thread_.close();
+  session->stop();
+}
+
+Napi::Function Session::define(Napi::Env env) {
+  return DefineClass(env, "Session",
+                     {
+                         StaticMethod<&Session::mount>("mount"),
+                         InstanceMethod<&Session::unmount>("unmount"),
+                         InstanceMethod<&Session::close>("close"),
+                         InstanceMethod<&Session::replyOk>("replyOk"),
+                         InstanceMethod<&Session::replyError>("replyError"),
+                         InstanceMethod<&Session::replyEntry>("replyEntry"),
+                         InstanceMethod<&Session::replyAttributes>("replyAttributes"),
+                         InstanceMethod<&Session::replyOpen>("replyOpen"),
+                         InstanceMethod<&Session::replyCreate>("replyCreate"),
+                         InstanceMethod<&Session::replyData>("replyData"),
+                         InstanceMethod<&Session::replyWrite>("replyWrite"),
+                         InstanceMethod<&Session::replyDirectory>("replyDirectory"),
+                         InstanceMethod<&Session::replyStatfs>("replyStatfs"),
+                         InstanceMethod<&Session::replyLock>("replyLock"),
+                         InstanceMethod<&Session::notifyInvalidInode>("notifyInvalidInode"),
+                         InstanceMethod<&Session::notifyInvalidEntry>("notifyInvalidEntry"),
+                         InstanceMethod<&Session::notifyDelete>("notifyDelete"),
+                     });
+}
+
+}  // namespace mvfuse

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Runs the tests. --long adds the long versions and writes a dated report to docs/reports.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+status=0
+if [ "${1:-}" = --long ]; then
+  export MVFUSE_TEST_LONG=1
+  files=$(find dist/test -name '*.test.js' -o -name '*.long.js' | sort)
+  report="docs/reports/$(date -u +%Y-%m-%d)-test-long.md"
+  mkdir -p docs/reports
+  output=$(mktemp)
+  # shellcheck disable=SC2086
+  node --test --test-reporter=spec $files 2>&1 | tee "$output"
+  status=${PIPESTATUS[0]}
+  {
+    echo "# Long tests, $(date -u '+%Y-%m-%d %H:%M') UTC"
+    echo
+    echo "Node $(node --version), Linux $(uname -r), $(nproc) processors; exit status $status."
+    echo
+    echo '```'
+    cat "$output"
+    echo '```'
+  } >"$report"
+  rm -f "$output"
+  echo "report: $report"
+else
+  npm run --silent lint || status=1
+  files=$(find dist/test -name '*.test.js' | sort)
+  # shellcheck disable=SC2086
+  node --test --test-reporter=spec $files || status=1
+fi
+exit "$status"

@@ -1,0 +1,167 @@
+// mvfuse [mount]: mounts namespaces as files and serves them in the foreground until it is unmounted or told to stop.
+
+import { mkdirSync, readdirSync } from 'node:fs';
+import { Command, Option } from 'commander';
+import type { Logger } from 'pino';
+import { socketPath, serveControl } from '../admin/control-socket.js';
+import { localService } from '../admin/store-service.js';
+import {
+  LOG_FORMATS,
+  LOG_LEVELS,
+  type LogFormat,
+  type LogLevel,
+  type NamespaceMapping,
+  parseNamespaces,
+  resolveMountpoint,
+  spillDirectory,
+} from '../config.js';
+import { isMvfuseError, MvfuseError } from '../errors.js';
+import type { MountEntry } from '../fuse/mount.js';
+import { storeDirectory } from '../kv/open.js';
+import { DIRTY_MEMORY_BYTES_DEFAULT } from '../limits.js';
+import { createLogger } from '../logger.js';
+import type { PageStore } from '../store/page-store.js';
+import type { NamespaceInfo } from '../store/types.js';
+import { storeOption } from './options.js';
+import { openStore } from './store-access.js';
+
+interface Options {
+  readonly mountpoint: string;
+  readonly namespaces: string;
+  readonly store: string;
+  readonly create: boolean;
+  readonly readOnly?: boolean;
+  readonly allowOther?: boolean;
+  readonly logLevel: LogLevel;
+  readonly logFormat?: LogFormat;
+}
+
+export function mountCommand(): Command {
+  return new Command('mount')
+    .description('mount namespaces as files (the default command)')
+    .addOption(
+      new Option('--mountpoint <dir>', 'where to mount; made if it is missing')
+        .env('MVFUSE_MOUNTPOINT')
+        .makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--namespaces <list>', 'file=namespace[@version],… : what to show, under which names')
+        .env('MVFUSE_NAMESPACES')
+        .makeOptionMandatory(),
+    )
+    .addOption(storeOption())
+    .addOption(new Option('--no-create', 'fail when a namespace does not exist yet').env('MVFUSE_NO_CREATE'))
+    .addOption(new Option('--read-only', 'refuse every write').env('MVFUSE_READ_ONLY'))
+    .addOption(new Option('--allow-other', 'let other users in, held to the file modes').env('MVFUSE_ALLOW_OTHER'))
+    .addOption(
+      new Option('--log-level <level>', 'least level that is logged')
+        .env('MVFUSE_LOG_LEVEL')
+        .choices(LOG_LEVELS)
+        .default('info'),
+    )
+    .addOption(
+      new Option('--log-format <format>', 'of the log on standard error (default: pretty on a terminal)')
+        .env('MVFUSE_LOG_FORMAT')
+        .choices(LOG_FORMATS),
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ mvfuse --mountpoint ./dbs --namespaces mydb=test\n' +
+        '  $ mvfuse --mountpoint ./dbs --namespaces mydb=test,old=test@<version> --read-only\n' +
+        '  $ fusermount -u ./dbs',
+    )
+    .action(runMount);
+}
+
+async function runMount(options: Options): Promise<void> {
+  const log = createLogger(options.logLevel, options.logFormat);
+  const mappings = parseNamespaces(options.namespaces);
+  const directory = storeDirectory(options.store);
+  const mountpoint = resolveMountpoint(options.mountpoint, directory);
+  prepareMountpoint(mountpoint);
+  const store = await openStore(options.store);
+  try {
+    const control =
+      directory === undefined ? undefined : await serveControl(socketPath(directory), localService(store));
+    try {
+      await serve(options, { log, store, mountpoint, mappings, directory });
+    } finally {
+      await control?.close();
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+interface Served {
+  readonly log: Logger;
+  readonly store: PageStore;
+  readonly mountpoint: string;
+  readonly mappings: readonly NamespaceMapping[];
+  readonly directory: string | undefined;
+}
+
+async function serve(options: Options, { log, store, mountpoint, mappings, directory }: Served): Promise<void> {
+  // Everything else a command does works without the addon, so it is loaded here.
+  const { mountFiles } = await import('../fuse/mount.js');
+  const entries: MountEntry[] = [];
+  for (const mapping of mappings) entries.push(await entryOf(store, mapping, options.create && !options.readOnly));
+  const mount = await mountFiles({
+    mountpoint,
+    entries,
+    store,
+    log,
+    spill: { memoryBytesMax: DIRTY_MEMORY_BYTES_DEFAULT, directory: spillDirectory() },
+    readOnly: options.readOnly === true,
+    allowOther: options.allowOther === true,
+    spaceDirectory: directory,
+  });
+  const stop = (signal: NodeJS.Signals): void => {
+    log.info({ signal }, 'stopping');
+    mount.close().catch((error: unknown) => log.error({ err: error }, 'the mount could not be taken away'));
+  };
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  log.info({ mountpoint, store: options.store, files: mappings.map((mapping) => mapping.fileName) }, 'mounted');
+  await mount.ended;
+  log.info({ mountpoint }, 'unmounted');
+}
+
+async function entryOf(store: PageStore, mapping: NamespaceMapping, create: boolean): Promise<MountEntry> {
+  const namespace = await findNamespace(store, mapping, create);
+  const entry = { name: mapping.fileName, namespace: namespace.id, namespaceName: namespace.name };
+  if (mapping.version === undefined) return entry;
+  const pinned = await store.headAt(namespace.id, mapping.version);
+  if (pinned === undefined) {
+    throw new MvfuseError('NOT_FOUND', `namespace "${namespace.name}" has no version ${mapping.version}`);
+  }
+  return { ...entry, pinned };
+}
+
+async function findNamespace(store: PageStore, mapping: NamespaceMapping, create: boolean): Promise<NamespaceInfo> {
+  try {
+    return await store.statNamespace(mapping.namespace);
+  } catch (error) {
+    if (!create || mapping.version !== undefined || !isMvfuseError(error, 'NOT_FOUND')) throw error;
+    return store.createNamespace(mapping.namespace);
+  }
+}
+
+/** @throws INVALID_ARGUMENT for what cannot be mounted on, MOUNT_FAILED for a mount whose daemon is gone */
+function prepareMountpoint(mountpoint: string): void {
+  try {
+    mkdirSync(mountpoint, { recursive: true });
+    if (readdirSync(mountpoint).length === 0) return;
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOTCONN') {
+      throw new MvfuseError(
+        'MOUNT_FAILED',
+        `${mountpoint} is the mount of a daemon that is gone: run "fusermount -uz ${mountpoint}" first`,
+        { cause },
+      );
+    }
+    throw new MvfuseError('INVALID_ARGUMENT', `cannot mount on ${mountpoint}: ${message}`, { cause });
+  }
+  throw new MvfuseError('INVALID_ARGUMENT', `cannot mount on ${mountpoint}: the directory is not empty`);
+}

@@ -1,0 +1,53 @@
+// The command line: its commands, and how it ends.
+
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { errorMeaning, isMvfuseError } from '../errors.js';
+import { logCommand } from './log.js';
+import { mountCommand } from './mount.js';
+import { namespacesCommand } from './namespaces.js';
+
+const USAGE_EXIT_STATUS = errorMeaning('INVALID_ARGUMENT').exitStatus;
+
+function packageVersion(): string {
+  const url = new URL('../../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version;
+}
+
+export function createProgram(): Command {
+  const program = new Command('mvfuse')
+    .description('Versioned, replicated SQLite databases, mounted as ordinary files.')
+    .version(packageVersion())
+    .addHelpText(
+      'after',
+      '\nExit status: 0 done, 2 bad input, 3 not found, 4 exists already, 5 conflict or busy, 6 read-only,\n' +
+        '7 past a limit or no space, 8 the store cannot be used, 9 corrupt data, 10 cannot mount, 1 anything else.',
+    )
+    .addCommand(mountCommand(), { isDefault: true })
+    .addCommand(logCommand())
+    .addCommand(namespacesCommand());
+  return overrideExit(program);
+}
+
+/** Throw instead of exiting, down to the last subcommand. */
+function overrideExit(command: Command): Command {
+  command.exitOverride();
+  for (const child of command.commands) overrideExit(child);
+  return command;
+}
+
+/** Runs one command line and resolves to the exit status; errors are one sentence on standard error. */
+export async function run(argv: readonly string[]): Promise<number> {
+  try {
+    await createProgram().parseAsync(argv, { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_EXIT_STATUS;
+    if (isMvfuseError(error)) {
+      process.stderr.write(`mvfuse: ${error.message}\n`);
+      return errorMeaning(error.code).exitStatus;
+    }
+    process.stderr.write(`mvfuse: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    return 1;
+  }
+}

@@ -1,0 +1,87 @@
+// What the flags and environment variables say, checked: from here on nothing is text that might be wrong.
+
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { isAbsolute, join, relative, resolve } from 'node:path';
+import { MvfuseError } from './errors.js';
+import { NAMESPACE_NAME_BYTES_MAX } from './limits.js';
+import { validateNamespaceName } from './store/namespace-name.js';
+import { parseVersion, type Version } from './version.js';
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export const LOG_FORMATS = ['json', 'pretty'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+/** One name in the mounted directory. */
+export interface NamespaceMapping {
+  readonly fileName: string;
+  readonly namespace: string;
+  /** Set where the file shows one version for ever. */
+  readonly version: Version | undefined;
+}
+
+/** `sqlite:` under the user's data directory. */
+export function defaultStoreUrl(environment: NodeJS.ProcessEnv = process.env): string {
+  const data = environment['XDG_DATA_HOME'] || join(homedir(), '.local', 'share');
+  return `sqlite:${join(data, 'mvfuse', 'store')}`;
+}
+
+/**
+ * `file=namespace[@version],…`; a lone name stands for both.
+ * @throws INVALID_ARGUMENT naming the part that is wrong
+ */
+export function parseNamespaces(text: string): NamespaceMapping[] {
+  const mappings = text.split(',').map((part) => parseMapping(part.trim()));
+  const seen = new Set<string>();
+  for (const { fileName } of mappings) {
+    if (seen.has(fileName)) throw new MvfuseError('INVALID_ARGUMENT', `the file name "${fileName}" is given twice`);
+    seen.add(fileName);
+  }
+  return mappings;
+}
+
+function parseMapping(part: string): NamespaceMapping {
+  const equals = part.indexOf('=');
+  const target = equals === -1 ? part : part.slice(equals + 1);
+  const at = target.indexOf('@');
+  const namespace = at === -1 ? target : target.slice(0, at);
+  if (part === '' || namespace === '') {
+    throw new MvfuseError('INVALID_ARGUMENT', `"${part}" is no namespace mapping: file=namespace[@version] is needed`);
+  }
+  validateNamespaceName(namespace);
+  const fileName = equals === -1 ? namespace : part.slice(0, equals);
+  validateFileName(fileName);
+  return { fileName, namespace, version: at === -1 ? undefined : parseVersion(target.slice(at + 1)) };
+}
+
+/** @throws INVALID_ARGUMENT for a name that SQLite or the mount itself gives a meaning */
+export function validateFileName(name: string): void {
+  const wrong = (reason: string): never => {
+    throw new MvfuseError('INVALID_ARGUMENT', `"${name}" cannot be a file name in the mount: ${reason}`);
+  };
+  if (name === '') wrong('it is empty');
+  if (name.startsWith('.')) wrong('names with a leading dot are kept for mvfuse itself');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  if (/[/@\u0000-\u001f\u007f]/.test(name)) wrong('it holds a "/", an "@" or a control character');
+  if (/-(journal|wal|shm|mj[0-9A-F]{9})$/.test(name)) wrong("SQLite's own files end like this");
+  if (Buffer.byteLength(name) > NAMESPACE_NAME_BYTES_MAX) wrong(`it is longer than ${NAMESPACE_NAME_BYTES_MAX} bytes`);
+}
+
+/** The absolute mount point. @throws INVALID_ARGUMENT when the store would lie inside it */
+export function resolveMountpoint(mountpoint: string, storeDirectory: string | undefined): string {
+  const absolute = resolve(mountpoint);
+  if (storeDirectory !== undefined) {
+    const inside = relative(absolute, resolve(storeDirectory));
+    if (!inside.startsWith('..') && !isAbsolute(inside)) {
+      throw new MvfuseError('INVALID_ARGUMENT', `the store ${storeDirectory} lies inside the mount point ${absolute}`);
+    }
+  }
+  return absolute;
+}
+
+/** Where temporary files of large transactions go. */
+export function spillDirectory(environment: NodeJS.ProcessEnv = process.env): string {
+  const directory = environment['TMPDIR'];
+  return directory !== undefined && existsSync(directory) ? directory : '/var/tmp';
+}

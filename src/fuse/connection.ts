@@ -1,0 +1,299 @@
+// One SQLite connection: the inode of its database, its locks, its journals, its transaction.
+//
+// A connection is what `dbs/mydb` resolves to, `.c/N/mydb`: every opening program gets one of its own, so that it
+// has its own snapshot. Inside it the locks are truthful, between connections nobody blocks a reader. Requests of
+// one connection are served one after the other; an error answered to a request of a commit dooms its transaction.
+
+import type { Attributes, LockRequest, SetattrRequest } from '../native/binding.js';
+import { overlaps, PENDING_BYTE, SHARED_FIRST, SHARED_LAST } from '../sqlite/lock-bytes.js';
+import { superJournalOf } from '../sqlite/rollback-journal.js';
+import { isSuperJournalName } from '../sqlite/super-journal.js';
+import { LockHeldError, RequestError } from './errno.js';
+import { type Lock, LockTable, type LockType } from './lock-table.js';
+import type { MountedFile } from './mounted-file.js';
+import { type Caller, fileAttributes, type InodeNumber, Node, type OpenMode, type Owner } from './node.js';
+import { PlainAccess } from './plain-access.js';
+import { PrivateFile } from './private-file.js';
+import type { SuperJournals } from './super-journals.js';
+import { Transaction } from './transaction.js';
+import { Wakeup } from './wakeup.js';
+
+export interface ConnectionOptions {
+  /** Its name below `.c`. */
+  readonly id: string;
+  readonly file: MountedFile;
+  readonly owner: Owner;
+  readonly superJournals: SuperJournals;
+  readonly newInode: () => InodeNumber;
+  /** Called when its database is opened, and when the last handle on it is gone. */
+  readonly opened: () => void;
+  readonly closed: () => void;
+}
+
+/** What is said when a name beside the database is asked for that is no journal. */
+export type Sibling = PrivateFile | 'absent' | 'refused';
+
+export class Connection {
+  readonly id: string;
+  readonly file: MountedFile;
+  readonly owner: Owner;
+  readonly transaction: Transaction;
+  readonly database: Database;
+  readonly #unlocked = new Wakeup();
+  readonly #locks = new LockTable();
+  readonly #plain: PlainAccess;
+  readonly #options: ConnectionOptions;
+  readonly #privateFiles = new Map<string, PrivateFile>();
+  readonly #handles = new Set<number>();
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ConnectionOptions) {
+    this.id = options.id;
+    this.file = options.file;
+    this.owner = options.owner;
+    this.#options = options;
+    this.#plain = new PlainAccess(options.file);
+    this.transaction = new Transaction(options.file, {
+      hot: async () => (await this.#journal()?.hot()) === true,
+      inSuperJournal: async () => (await this.superJournal()) !== undefined,
+    });
+    this.database = new Database(options.newInode(), this);
+  }
+
+  get open(): boolean {
+    return this.#handles.size > 0;
+  }
+
+  /**
+   * Runs one request after those before it. When a request that is part of writing fails while PENDING is held,
+   * what the connection has not committed is discarded before anything else is served.
+   */
+  perform<T>(writes: boolean, serve: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(async () => {
+      try {
+        return await serve();
+      } catch (error) {
+        if (writes && this.#locks.holds(PENDING_BYTE, PENDING_BYTE, 'write')) await this.transaction.doom();
+        throw error;
+      }
+    });
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  // --- the database file
+
+  async attributes(): Promise<Attributes> {
+    const { transaction } = this;
+    const state = transaction.active
+      ? { sizeBytes: transaction.sizeBytes, timeMs: transaction.head!.timeMs }
+      : await this.#plain.state();
+    return fileAttributes(this.database.ino, this.owner, 0o644, state.sizeBytes, state.timeMs);
+  }
+
+  async openDatabase(fh: number, mode: OpenMode, caller: Caller): Promise<void> {
+    this.#handles.add(fh);
+    this.#options.opened();
+    try {
+      await this.#plain.open(fh, mode.readable, mode.writable);
+      if (mode.truncate) await this.truncate(fh, 0, caller);
+    } catch (error) {
+      await this.releaseDatabase(fh);
+      throw error;
+    }
+  }
+
+  read(fh: number, offset: number, size: number): Promise<Buffer[]> {
+    return this.transaction.active ? this.transaction.pieces(offset, size) : this.#plain.pieces(fh, offset, size);
+  }
+
+  async write(fh: number, offset: number, data: Buffer, caller: Caller): Promise<void> {
+    if (this.transaction.writer) await this.transaction.write(offset, data);
+    else if (this.#locks.empty) await this.#plain.write(fh, offset, data, caller.signal);
+    else throw new RequestError('EIO', 'written without the write lock');
+  }
+
+  async truncate(fh: number | undefined, sizeBytes: number, caller: Caller): Promise<void> {
+    if (this.transaction.writer) await this.transaction.truncate(sizeBytes);
+    else if (this.#locks.empty) await this.#plain.truncate(fh, sizeBytes, caller.signal);
+    else throw new RequestError('EIO', 'truncated without the write lock');
+  }
+
+  async sync(): Promise<void> {
+    await (this.transaction.active ? this.transaction.sync() : this.#plain.sync());
+  }
+
+  /** Every close(2) flushes, a forked child's too: locks end only for the process and handle that took them. */
+  async flush(fh: number, lockOwner: bigint): Promise<void> {
+    if (this.#locks.dropHandle(fh, lockOwner)) await this.#locksShrunk(false);
+    if (this.#plain.writing) await this.#plain.flush();
+  }
+
+  async releaseDatabase(fh: number): Promise<void> {
+    if (this.#locks.dropHandle(fh)) await this.#locksShrunk(false);
+    this.#handles.delete(fh);
+    try {
+      await this.#plain.release(fh);
+    } finally {
+      if (!this.open) {
+        for (const file of [...this.#privateFiles.values()]) await this.#remove(file);
+        this.#options.closed();
+      }
+    }
+  }
+
+  /** The kernel has forgotten the connection. */
+  forget(): void {
+    this.transaction.forget();
+  }
+
+  // --- locks
+
+  lockInTheWay(request: LockRequest): Lock | undefined {
+    return this.#locks.conflict(request.owner, request.type as LockType, request.start, request.end);
+  }
+
+  /** Sets or gives back a lock. @throws EAGAIN when it is not to be had now */
+  async lock(request: LockRequest): Promise<void> {
+    const { owner, fh, type, start, end, lockPid } = request;
+    if (type === 'unlock') {
+      this.#locks.unlock(owner, start, end);
+      await this.#locksShrunk(true);
+      return;
+    }
+    if (this.#locks.conflict(owner, type, start, end) !== undefined) throw new LockHeldError();
+    if (type === 'write') {
+      if (overlaps(start, end, PENDING_BYTE, SHARED_LAST)) await this.transaction.becomeWriter();
+    } else if (overlaps(start, end, SHARED_FIRST, SHARED_LAST)) {
+      if (this.#locks.holds(SHARED_FIRST, SHARED_LAST, 'write', owner)) await this.transaction.downgrade();
+      else if (this.#plain.writing) throw new LockHeldError();
+      else await this.transaction.begin();
+    }
+    this.#locks.set({ owner, fh, type, start, end, pid: lockPid });
+    this.#unlocked.wake();
+  }
+
+  /** Resolves when a lock that was refused may be free, or after `waitMsMax`. */
+  async lockChanged(waitMsMax: number, signal?: AbortSignal): Promise<void> {
+    await Promise.race([
+      this.#unlocked.wait(waitMsMax, signal),
+      this.file.writeLock.released.wait(waitMsMax, signal),
+    ]);
+  }
+
+  /** Follows what the locks allow now. */
+  async #locksShrunk(byRequest: boolean): Promise<void> {
+    if (!this.#locks.holds(PENDING_BYTE, SHARED_LAST, 'write')) await this.transaction.endWrite(byRequest);
+    if (!this.#locks.holds(SHARED_FIRST, SHARED_LAST)) await this.#end(byRequest);
+    this.#unlocked.wake();
+  }
+
+  async #end(byRequest: boolean): Promise<void> {
+    if (!this.transaction.active) return;
+    await this.transaction.end(byRequest);
+    this.#plain.unpin();
+    // A journal that is still hot belongs to a transaction that is discarded; rolled back later, it would put old
+    // pages over other connections' commits.
+    for (const file of [...this.#privateFiles.values()]) {
+      if (file.kind === 'super-journal' || (await file.hot())) await this.#remove(file);
+    }
+  }
+
+  // --- journals
+
+  /** A file beside the database. */
+  sibling(name: string): Sibling {
+    const file = this.#privateFiles.get(name);
+    if (file !== undefined) return file;
+    return this.#kind(name) === undefined ? 'refused' : 'absent';
+  }
+
+  async createSibling(name: string): Promise<PrivateFile> {
+    const kind = this.#kind(name);
+    // -wal and -shm above all: SQLite then reports a read-only directory, and loses nothing.
+    if (kind === undefined) throw new RequestError('EACCES');
+    if (kind === 'journal') this.transaction.journalWritten();
+    const existing = this.#privateFiles.get(name);
+    if (existing !== undefined) return existing;
+    const file = new PrivateFile(this.#options.newInode(), this, name, kind);
+    this.#privateFiles.set(name, file);
+    return file;
+  }
+
+  async unlinkSibling(name: string): Promise<void> {
+    const file = this.#privateFiles.get(name);
+    if (file === undefined) throw new RequestError('ENOENT');
+    if (file.kind === 'journal') await this.transaction.journalFinalised();
+    else await this.#options.superJournals.commit(file);
+    await this.#remove(file);
+  }
+
+  /** The live super-journal that the rollback journal names. */
+  async superJournal(): Promise<PrivateFile | undefined> {
+    const journal = this.#journal();
+    if (journal === undefined) return undefined;
+    const { content } = journal;
+    const path = await superJournalOf(content.sizeBytes, (offset, length) => content.read(offset, length));
+    return path === undefined ? undefined : this.#options.superJournals.find(path);
+  }
+
+  async checkSuperJournal(file: PrivateFile): Promise<void> {
+    await this.#options.superJournals.check(file);
+  }
+
+  #journal(): PrivateFile | undefined {
+    return this.#privateFiles.get(`${this.file.name}-journal`);
+  }
+
+  #kind(name: string): 'journal' | 'super-journal' | undefined {
+    if (name === `${this.file.name}-journal`) return 'journal';
+    return isSuperJournalName(name, this.file.name) ? 'super-journal' : undefined;
+  }
+
+  async #remove(file: PrivateFile): Promise<void> {
+    this.#privateFiles.delete(file.name);
+    await file.content.dispose();
+  }
+}
+
+/** The inode of a connection's database. */
+export class Database extends Node {
+  readonly #connection: Connection;
+  /** Size and time are those of a snapshot that changes with the locks. */
+  override readonly attrTtlMs = 0;
+
+  constructor(ino: InodeNumber, connection: Connection) {
+    super(ino);
+    this.#connection = connection;
+  }
+
+  override get connection(): Connection {
+    return this.#connection;
+  }
+
+  override attributes(): Promise<Attributes> {
+    return this.connection.attributes();
+  }
+  override open(fh: number, mode: OpenMode, caller: Caller): Promise<void> {
+    return this.connection.openDatabase(fh, mode, caller);
+  }
+  override read(fh: number, offset: number, size: number): Promise<Buffer[]> {
+    return this.connection.read(fh, offset, size);
+  }
+  override write(fh: number, offset: number, data: Buffer, caller: Caller): Promise<void> {
+    return this.connection.write(fh, offset, data, caller);
+  }
+  override async setAttributes(request: SetattrRequest, caller: Caller): Promise<void> {
+    if (request.size !== undefined) await this.connection.truncate(request.fh, request.size, caller);
+  }
+  override sync(): Promise<void> {
+    return this.connection.sync();
+  }
+  override flush(fh: number, lockOwner: bigint): Promise<void> {
+    return this.connection.flush(fh, lockOwner);
+  }
+  override release(fh: number): Promise<void> {
+    return this.connection.releaseDatabase(fh);
+  }
+}
+

@@ -1,0 +1,277 @@
+// Hands each request to its inode and answers it, exactly once.
+//
+// Nothing that a request does may escape: whatever is thrown becomes an errno for that request alone. Requests of
+// one SQLite connection are served in order, one at a time; a lock that is waited for leaves that line while it
+// waits, and an interrupted caller gets EINTR.
+
+import { constants } from 'node:fs';
+import type { Logger } from 'pino';
+import { isMvfuseError } from '../errors.js';
+import { type Entry, type LockRequest, OPEN_DIRECT_IO, OPEN_KEEP_CACHE, type Request, type Session } from '../native/binding.js';
+import { Database } from './connection.js';
+import { describe } from './describe.js';
+import { errnoOf, LockHeldError, RequestError } from './errno.js';
+import type { InodeTable } from './inode-table.js';
+import type { Caller, Node, OpenMode } from './node.js';
+import { PrivateFile } from './private-file.js';
+import { fileSystemSpace } from './space.js';
+
+/** A lock that is waited for looks again at least this often: a reservation runs out without a wake-up. */
+const LOCK_POLL_MS = 25;
+
+/**
+ * Sees every request just before it is served; what it returns (or resolves to) answers the request with that
+ * errno instead. For traces and fault injection.
+ */
+export type Intercept = (label: string, request: Request) => number | undefined | Promise<number | undefined>;
+
+export interface DispatcherOptions {
+  readonly inodes: InodeTable;
+  readonly log: Logger;
+  /** A directory on the filesystem whose free space `df` shows; undefined for a store in memory. */
+  readonly spaceDirectory: string | undefined;
+  readonly intercept?: Intercept | undefined;
+}
+
+type Answer = (session: Session, unique: number) => void;
+
+const OK: Answer = (session, unique) => session.replyOk(unique);
+
+/** Requests that are part of writing: an error answered to one of them spoils the transaction. */
+const WRITING = new Set<Request['op']>(['write', 'fsync', 'create', 'unlink']);
+
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #inodes: InodeTable;
+  readonly #interrupts = new Map<number, AbortController>();
+  #lastHandle = 0;
+  #session: Session | undefined;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.#inodes = options.inodes;
+  }
+
+  attach(session: Session): void {
+    this.#session = session;
+  }
+
+  receive(requests: readonly Request[]): void {
+    for (const request of requests) {
+      if (request.op === 'forget') {
+        for (const { nodeid, count } of request.forgets) this.#inodes.forget(nodeid, count);
+      } else if (request.op === 'interrupt') {
+        this.#interrupts.get(request.target)?.abort();
+      } else {
+        void this.#answer(request);
+      }
+    }
+  }
+
+  async #answer(request: Request): Promise<void> {
+    let answer: Answer;
+    try {
+      answer = await this.#serve(request);
+    } catch (error) {
+      const errno = errnoOf(error, request.op);
+      if (!(error instanceof RequestError)) this.#logFailure(request, error, errno);
+      answer = (session, unique) => session.replyError(unique, errno);
+    } finally {
+      this.#interrupts.delete(request.unique);
+    }
+    try {
+      answer(this.#session!, request.unique);
+    } catch (error) {
+      this.#options.log.error({ err: error, op: request.op }, 'an answer could not be given');
+    }
+  }
+
+  async #serve(request: Request): Promise<Answer> {
+    const node = this.#inodes.get(request.nodeid);
+    if (request.op === 'setlkw') return this.#waitForLock(request, node);
+    return this.#perform(request, node, () => this.#handle(request, node));
+  }
+
+  /** In the connection's line where the inode belongs to one. */
+  async #perform(request: Request, node: Node, serve: () => Promise<Answer>): Promise<Answer> {
+    const { intercept } = this.#options;
+    const intercepted = async (): Promise<Answer> => {
+      const errno = await intercept?.(describe(request, node), request);
+      if (errno !== undefined) throw new RequestError(errno, 'injected');
+      return serve();
+    };
+    const { connection } = node;
+    if (connection === undefined) return intercept === undefined ? serve() : intercepted();
+    return connection.perform(writes(request, node), intercept === undefined ? serve : intercepted);
+  }
+
+  async #handle(request: Request, node: Node): Promise<Answer> {
+    switch (request.op) {
+      case 'lookup':
+        return this.#lookup(node, request.name);
+      case 'getattr': {
+        const attributes = await node.attributes();
+        return (session, unique) => session.replyAttributes(unique, node.attrTtlMs, attributes);
+      }
+      case 'setattr': {
+        await node.setAttributes(request, this.#caller(request));
+        const attributes = await node.attributes();
+        return (session, unique) => session.replyAttributes(unique, node.attrTtlMs, attributes);
+      }
+      case 'readlink': {
+        const target = Buffer.from(await node.readlink(this.#caller(request)));
+        return (session, unique) => session.replyData(unique, [target]);
+      }
+      case 'open':
+        return this.#open(node, request.flags, this.#caller(request));
+      case 'create':
+        return this.#create(node, request.name);
+      case 'read': {
+        const pieces = await node.read(request.fh, request.offset, request.size);
+        return (session, unique) => session.replyData(unique, pieces);
+      }
+      case 'write': {
+        const { length } = request.data;
+        await node.write(request.fh, request.offset, request.data, this.#caller(request));
+        return (session, unique) => session.replyWrite(unique, length);
+      }
+      case 'fsync':
+        await node.sync(request.fh);
+        return OK;
+      case 'flush':
+        await node.flush(request.fh, request.lockOwner);
+        return OK;
+      case 'release':
+        await node.release(request.fh);
+        return OK;
+      case 'unlink':
+        await node.unlink(request.name);
+        return OK;
+      case 'readdir': {
+        const entries = (await node.entries()).slice(request.offset);
+        return (session, unique) => session.replyDirectory(unique, entries, request.size);
+      }
+      case 'getlk':
+        return this.#getLock(request, node);
+      case 'setlk':
+        await this.#lock(request, node);
+        return OK;
+      case 'statfs': {
+        const space = await fileSystemSpace(this.#options.spaceDirectory);
+        return (session, unique) => session.replyStatfs(unique, space);
+      }
+      case 'mkdir':
+        // unix-dotfile locks by making a directory; EPERM makes SQLite say so instead of waiting for it.
+        throw new RequestError('EPERM');
+      case 'mknod':
+      case 'rename':
+      case 'rmdir':
+        throw new RequestError('EACCES');
+      default:
+        // opendir and fsyncdir among them: the kernel does not ask again.
+        throw new RequestError('ENOSYS');
+    }
+  }
+
+  async #lookup(parent: Node, name: string): Promise<Answer> {
+    const found = await parent.lookup(name);
+    if ('absentTtlMs' in found) {
+      const { absentTtlMs } = found;
+      return (session, unique) => session.replyEntry(unique, { nodeid: 0, entryTtlMs: absentTtlMs, attrTtlMs: 0 });
+    }
+    const entry = await this.#entry(found);
+    return (session, unique) => {
+      this.#inodes.remember(found);
+      session.replyEntry(unique, entry);
+    };
+  }
+
+  async #open(node: Node, flags: number, caller: Caller): Promise<Answer> {
+    const fh = this.#nextHandle();
+    await node.open(fh, openMode(flags), caller);
+    return (session, unique) => session.replyOpen(unique, fh, cacheFlags(node));
+  }
+
+  async #create(parent: Node, name: string): Promise<Answer> {
+    const node = await parent.create(name);
+    const entry = await this.#entry(node);
+    const fh = this.#nextHandle();
+    return (session, unique) => {
+      this.#inodes.remember(node);
+      session.replyCreate(unique, entry, fh, cacheFlags(node));
+    };
+  }
+
+  async #entry(node: Node): Promise<Entry> {
+    const attributes = await node.attributes();
+    return { nodeid: node.ino, entryTtlMs: node.entryTtlMs, attrTtlMs: node.attrTtlMs, attributes };
+  }
+
+  // --- locks
+
+  /** Journals and snapshots are not contended for; only databases have locks that mean something. */
+  async #lock(request: LockRequest, node: Node): Promise<void> {
+    if (node instanceof Database) await node.connection.lock(request);
+  }
+
+  async #getLock(request: LockRequest, node: Node): Promise<Answer> {
+    const held = node instanceof Database ? node.connection.lockInTheWay(request) : undefined;
+    const { start, end } = request;
+    return (session, unique) =>
+      session.replyLock(unique, held ?? { start, end, type: 'unlock', pid: 0 });
+  }
+
+  async #waitForLock(request: LockRequest, node: Node): Promise<Answer> {
+    const { connection } = node;
+    const { signal } = this.#caller(request);
+    for (;;) {
+      try {
+        return await this.#perform(request, node, async () => {
+          await this.#lock(request, node);
+          return OK;
+        });
+      } catch (error) {
+        if (!(error instanceof LockHeldError) || connection === undefined) throw error;
+      }
+      await connection.lockChanged(LOCK_POLL_MS, signal);
+      if (signal?.aborted) throw new RequestError('EINTR');
+    }
+  }
+
+  // --- callers and handles
+
+  #caller(request: Request): Caller {
+    const interrupt = new AbortController();
+    this.#interrupts.set(request.unique, interrupt);
+    return { uid: request.uid, gid: request.gid, pid: request.pid, signal: interrupt.signal };
+  }
+
+  #nextHandle(): number {
+    this.#lastHandle += 1;
+    return this.#lastHandle;
+  }
+
+  #logFailure(request: Request, error: unknown, errno: number): void {
+    const expected = isMvfuseError(error);
+    this.#options.log[expected ? 'warn' : 'error']({ err: error, op: request.op, errno }, 'a request failed');
+  }
+}
+
+function writes(request: Request, node: Node): boolean {
+  if (WRITING.has(request.op)) return true;
+  if (request.op === 'setattr') return request.size !== undefined;
+  return request.op === 'open' && node instanceof PrivateFile;
+}
+
+function openMode(flags: number): OpenMode {
+  const access = flags & (constants.O_WRONLY | constants.O_RDWR);
+  return {
+    readable: access !== constants.O_WRONLY,
+    writable: access !== constants.O_RDONLY,
+    truncate: (flags & constants.O_TRUNC) !== 0,
+  };
+}
+
+function cacheFlags(node: Node): number {
+  return node.cachePolicy === 'keep' ? OPEN_KEEP_CACHE : OPEN_DIRECT_IO;
+}

@@ -1,0 +1,82 @@
+// The only place that knows errno: its numbers, and which one SQLite must see for which failure.
+//
+// SQLite turns the errno of a request into one of its own results, and the same errno means different things
+// at different requests: EAGAIN at a lock is SQLITE_BUSY with a retry, EIO at a read is taken for corruption.
+
+import { type ErrorCode, isMvfuseError } from '../errors.js';
+
+export const Errno = {
+  EPERM: 1,
+  ENOENT: 2,
+  EINTR: 4,
+  EIO: 5,
+  EBADF: 9,
+  EAGAIN: 11,
+  EACCES: 13,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENOTDIR: 20,
+  EISDIR: 21,
+  EINVAL: 22,
+  EFBIG: 27,
+  ENOSPC: 28,
+  EROFS: 30,
+  ENOSYS: 38,
+  EOPNOTSUPP: 95,
+  ENOTCONN: 107,
+  ETIMEDOUT: 110,
+  ESTALE: 116,
+} as const;
+
+export type ErrnoName = keyof typeof Errno;
+
+/** A request is refused with this errno, on purpose. */
+export class RequestError extends Error {
+  readonly errno: number;
+
+  constructor(errno: ErrnoName | number, message?: string) {
+    super(message ?? String(errno));
+    this.name = 'RequestError';
+    this.errno = typeof errno === 'number' ? errno : Errno[errno];
+  }
+}
+
+/** A lock is held by somebody else: who is ready to wait may. */
+export class LockHeldError extends RequestError {
+  constructor() {
+    super('EAGAIN', 'the lock is held');
+  }
+}
+
+/** What an error of the store means to a request that changes something. */
+const ERRNO_OF: Record<ErrorCode, number> = {
+  INVALID_ARGUMENT: Errno.EINVAL,
+  NOT_FOUND: Errno.ENOENT,
+  ALREADY_EXISTS: Errno.EEXIST,
+  CONFLICT: Errno.EIO,
+  BUSY: Errno.EBUSY,
+  READ_ONLY: Errno.EROFS,
+  LIMIT: Errno.EFBIG,
+  NO_SPACE: Errno.ENOSPC,
+  STORE_OWNED: Errno.EIO,
+  STORE_FORMAT: Errno.EIO,
+  STORE_FAILED: Errno.EIO,
+  CORRUPT: Errno.EIO,
+  MOUNT_FAILED: Errno.EIO,
+  CLOSED: Errno.EIO,
+};
+
+/** The errno that answers a request of kind `op` that failed with `error`. */
+export function errnoOf(error: unknown, op: string): number {
+  if (error instanceof RequestError) return error.errno;
+  // SQLite reads EIO, ERANGE and ENXIO at a READ as a corrupt filesystem; a time-out is an ordinary I/O error.
+  if (op === 'read') return Errno.ETIMEDOUT;
+  const errno = isMvfuseError(error) ? ERRNO_OF[error.code] : systemErrno(error);
+  return errno ?? Errno.EIO;
+}
+
+/** The errno of an error that Node's own file functions threw (spill files). */
+function systemErrno(error: unknown): number | undefined {
+  const name = (error as { code?: unknown } | undefined)?.code;
+  return typeof name === 'string' && name in Errno ? Errno[name as ErrnoName] : undefined;
+}

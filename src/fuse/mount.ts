@@ -1,0 +1,118 @@
+// A mounted directory: puts the nodes together, starts the session, and ends it without losing a commit.
+
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import { MvfuseError } from '../errors.js';
+import { FUSE_QUEUE_LENGTH_MAX, FUSE_WRITE_BYTES_MAX } from '../limits.js';
+import { Session } from '../native/binding.js';
+import type { PageStore } from '../store/page-store.js';
+import type { Head, NamespaceId } from '../store/types.js';
+import type { SpillOptions } from './block-map.js';
+import { ConnectionsDirectory } from './connections-directory.js';
+import { DatabaseVersion } from './database-version.js';
+import { Dispatcher, type Intercept } from './dispatcher.js';
+import { InodeTable, ROOT_INO } from './inode-table.js';
+import { MountedFile } from './mounted-file.js';
+import { RootDirectory } from './root-directory.js';
+
+/** What one name of the directory stands for. */
+export interface MountEntry {
+  readonly name: string;
+  readonly namespace: NamespaceId;
+  readonly namespaceName: string;
+  /** Set for a name that shows one version for ever. */
+  readonly pinned?: Head;
+}
+
+export interface MountFilesOptions {
+  /** Absolute path of an existing directory. */
+  readonly mountpoint: string;
+  readonly entries: readonly MountEntry[];
+  readonly store: PageStore;
+  readonly log: Logger;
+  readonly spill: SpillOptions;
+  readonly readOnly: boolean;
+  readonly allowOther: boolean;
+  /** A directory on the filesystem of the store, for free space. */
+  readonly spaceDirectory: string | undefined;
+  readonly intercept?: Intercept;
+}
+
+export interface Mount {
+  /** Resolves when the mount is gone; rejects when it ended by a failure. */
+  readonly ended: Promise<void>;
+  /** Takes the mount away: open transactions are discarded, commits under way are finished first. */
+  close(): Promise<void>;
+}
+
+/** @throws MOUNT_FAILED with what the kernel or fusermount3 said */
+export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
+  const { store, log } = options;
+  const inodes = new InodeTable();
+  const newInode = (): ReturnType<InodeTable['next']> => inodes.next();
+  const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const timeMs = Date.now();
+  let session: Session | undefined;
+
+  const connectionsIno = newInode();
+  const connections: ConnectionsDirectory = new ConnectionsDirectory({
+    ino: connectionsIno,
+    owner,
+    timeMs,
+    newInode,
+    firstId: randomBytes(6).readUIntBE(0, 6),
+    fileNamed: (name) => root.fileNamed(name),
+    release: (id) => void session?.notifyInvalidEntry(connectionsIno, id).catch(() => undefined),
+  });
+  const root = new RootDirectory({ ino: ROOT_INO, owner, timeMs, connections, newInode });
+  inodes.addPermanent(root);
+  inodes.addPermanent(connections);
+  for (const entry of options.entries) {
+    if (entry.pinned !== undefined) {
+      const version = await DatabaseVersion.open(store, entry.namespace, entry.pinned);
+      inodes.addPermanent(root.addSnapshot(entry.name, version));
+    } else {
+      const file = new MountedFile({ ...entry, store, log, spill: options.spill, nowMs: () => performance.now() });
+      inodes.addPermanent(root.addDatabase(file));
+    }
+  }
+
+  const { spaceDirectory, intercept } = options;
+  const dispatcher = new Dispatcher({ inodes, log, spaceDirectory, intercept });
+  const ended = new Promise<void>((resolve, reject) => {
+    try {
+      session = Session.mount(
+        {
+          mountpoint: options.mountpoint,
+          fsName: 'mvfuse',
+          subtype: 'mvfuse',
+          allowOther: options.allowOther,
+          // Others are held to the modes that the files show.
+          defaultPermissions: options.allowOther,
+          readOnly: options.readOnly,
+          writeBytesMax: FUSE_WRITE_BYTES_MAX,
+          queueLengthMax: FUSE_QUEUE_LENGTH_MAX,
+        },
+        (requests) => dispatcher.receive(requests),
+        (error) => (error === undefined ? resolve() : reject(error)),
+      );
+      dispatcher.attach(session);
+    } catch (error) {
+      throw new MvfuseError('MOUNT_FAILED', `cannot mount on ${options.mountpoint}: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+  });
+  if (session === undefined) await ended;
+  ended.catch(() => undefined);
+  return { ended, close: () => closeMount(session!, connections, ended) };
+}
+
+async function closeMount(session: Session, connections: ConnectionsDirectory, ended: Promise<void>): Promise<void> {
+  session.unmount();
+  // Whoever waits in line was not answered yet; what is being served is answered before the session goes.
+  await Promise.all([...connections.connections()].map((connection) => connection.perform(false, async () => {})));
+  session.close();
+  await ended.catch(() => undefined);
+}
+

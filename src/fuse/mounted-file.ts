@@ -1,0 +1,94 @@
+// One namespace as it is mounted: its name in the directory, its head, its write lock, its commits.
+
+import type { Logger } from 'pino';
+import type { Header } from '../sqlite/header.js';
+import type { PageStore } from '../store/page-store.js';
+import type { Commit, CommitRequest, Head, NamespaceId } from '../store/types.js';
+import type { SpillOptions } from './block-map.js';
+import { DatabaseVersion } from './database-version.js';
+import { WriteLock } from './write-lock.js';
+
+export interface MountedFileOptions {
+  /** The file's name in the mounted directory. */
+  readonly name: string;
+  readonly namespace: NamespaceId;
+  readonly namespaceName: string;
+  readonly store: PageStore;
+  readonly spill: SpillOptions;
+  readonly log: Logger;
+  /** A monotonic clock in milliseconds. */
+  readonly nowMs: () => number;
+}
+
+export class MountedFile {
+  readonly name: string;
+  readonly namespace: NamespaceId;
+  readonly namespaceName: string;
+  readonly spill: SpillOptions;
+  readonly log: Logger;
+  readonly writeLock: WriteLock;
+  readonly #store: PageStore;
+  readonly #nowMs: () => number;
+  #newest: DatabaseVersion | undefined;
+
+  constructor(options: MountedFileOptions) {
+    this.name = options.name;
+    this.namespace = options.namespace;
+    this.namespaceName = options.namespaceName;
+    this.spill = options.spill;
+    this.log = options.log.child({ namespace: options.namespaceName });
+    this.writeLock = new WriteLock(options.nowMs);
+    this.#store = options.store;
+    this.#nowMs = options.nowMs;
+  }
+
+  head(): Promise<Head> {
+    return this.#store.head(this.namespace);
+  }
+
+  /** The newest version, ready to be read. */
+  async newest(): Promise<DatabaseVersion> {
+    const head = await this.head();
+    if (this.#newest?.head.version !== head.version) this.#newest = await this.at(head);
+    return this.#newest!;
+  }
+
+  /** The version that was just committed here, known without reading it back. */
+  committed(head: Head, header: Header | undefined): DatabaseVersion {
+    this.#newest = new DatabaseVersion(this.#store, this.namespace, head, header);
+    return this.#newest;
+  }
+
+  at(head: Head): Promise<DatabaseVersion> {
+    return DatabaseVersion.open(this.#store, this.namespace, head);
+  }
+
+  headAt(version: Head['version']): Promise<Head | undefined> {
+    return this.#store.headAt(this.namespace, version);
+  }
+
+  /** The log line that every commit leaves. */
+  logCommit(commit: Commit, ms: number): void {
+    const { head, pageCount, bytes } = commit;
+    this.log.info({ version: head.version, pages: pageCount, bytes, ms: Math.round(ms * 100) / 100 }, 'commit');
+  }
+
+  get store(): PageStore {
+    return this.#store;
+  }
+
+  nowMs(): number {
+    return this.#nowMs();
+  }
+}
+
+/** Commits the parts of several files of one store as one: all at the same version, or none. */
+export async function commitTogether(
+  parts: ReadonlyArray<{ readonly file: MountedFile; readonly request: CommitRequest }>,
+): Promise<Head[]> {
+  const { file } = parts[0]!;
+  const startMs = file.nowMs();
+  const commits = await file.store.commit(parts.map((part) => part.request));
+  for (const [index, commit] of commits.entries()) parts[index]!.file.logCommit(commit, file.nowMs() - startMs);
+  return commits.map((commit) => commit.head);
+}

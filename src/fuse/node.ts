@@ -1,0 +1,131 @@
+// What every inode of the mount can be asked. A kind of node overrides what it serves; the rest is refused with
+// the errno that a program expects from a filesystem that does not do such a thing.
+
+import type { Attributes, DirectoryEntry, SetattrRequest } from '../native/binding.js';
+import type { Connection } from './connection.js';
+import { RequestError } from './errno.js';
+
+declare const inodeNumberBrand: unique symbol;
+/** Names an inode towards the kernel; never given out twice while the daemon runs. */
+export type InodeNumber = number & { readonly [inodeNumberBrand]: true };
+
+export const S_IFDIR = 0o040000;
+export const S_IFREG = 0o100000;
+export const S_IFLNK = 0o120000;
+
+/** Long enough to be remembered until memory runs short; for what changes only by what the kernel itself asks. */
+export const TTL_LONG_MS = 24 * 3600 * 1000;
+
+/** Block size shown to programs that size their buffers by it. */
+const BLOCK_BYTES_SHOWN = 4096;
+
+/** Who asks. */
+export interface Caller {
+  readonly uid: number;
+  readonly gid: number;
+  /** Thread id. */
+  readonly pid: number;
+  /** Aborts when the caller was interrupted. */
+  readonly signal?: AbortSignal;
+}
+
+export interface OpenMode {
+  readonly readable: boolean;
+  readonly writable: boolean;
+  readonly truncate: boolean;
+}
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** How the kernel is to treat an open file: FOPEN_* bits by name. */
+export type CachePolicy = 'direct' | 'keep';
+
+export abstract class Node {
+  readonly ino: InodeNumber;
+  /** How often the kernel was given this node and has not forgotten it. */
+  lookups = 0;
+  /** How long the kernel may remember the name, and the attributes. */
+  readonly entryTtlMs: number = TTL_LONG_MS;
+  readonly attrTtlMs: number = TTL_LONG_MS;
+  readonly cachePolicy: CachePolicy = 'direct';
+
+  constructor(ino: InodeNumber) {
+    this.ino = ino;
+  }
+
+  /** The SQLite connection that this inode is part of; its requests are served one after the other. */
+  get connection(): Connection | undefined {
+    return undefined;
+  }
+
+  abstract attributes(): Promise<Attributes>;
+
+  /** The child, or for how long the kernel may remember that there is none. */
+  async lookup(_name: string): Promise<Node | { absentTtlMs: number }> {
+    throw new RequestError('ENOTDIR');
+  }
+  async entries(): Promise<DirectoryEntry[]> {
+    throw new RequestError('ENOTDIR');
+  }
+  async create(_name: string): Promise<Node> {
+    throw new RequestError('EACCES');
+  }
+  async unlink(_name: string): Promise<void> {
+    throw new RequestError('EACCES');
+  }
+  async readlink(_caller: Caller): Promise<string> {
+    throw new RequestError('EINVAL');
+  }
+  async open(_fh: number, _mode: OpenMode, _caller: Caller): Promise<void> {
+    throw new RequestError('EISDIR');
+  }
+  async read(_fh: number, _offset: number, _size: number): Promise<Buffer[]> {
+    throw new RequestError('EISDIR');
+  }
+  async write(_fh: number, _offset: number, _data: Buffer, _caller: Caller): Promise<void> {
+    throw new RequestError('EBADF');
+  }
+  /** Mode, owner and times are taken and not kept, as on filesystems that have none. */
+  async setAttributes(_request: SetattrRequest, _caller: Caller): Promise<void> {}
+  async sync(_fh: number): Promise<void> {}
+  async flush(_fh: number, _lockOwner: bigint): Promise<void> {}
+  async release(_fh: number): Promise<void> {}
+  /** The kernel has forgotten the node: it may be dropped. */
+  forgotten(): void {}
+}
+
+export function directoryAttributes(ino: InodeNumber, owner: Owner, mode: number, timeMs: number): Attributes {
+  return {
+    ino,
+    size: 0,
+    mode: S_IFDIR | mode,
+    nlink: 2,
+    uid: owner.uid,
+    gid: owner.gid,
+    mtimeMs: timeMs,
+    blockBytes: BLOCK_BYTES_SHOWN,
+  };
+}
+
+export function fileAttributes(
+  ino: InodeNumber,
+  owner: Owner,
+  mode: number,
+  sizeBytes: number,
+  timeMs: number,
+): Attributes {
+  return {
+    ino,
+    size: sizeBytes,
+    mode: S_IFREG | mode,
+    // SQLite takes another link count for a file that was moved away from under it.
+    nlink: 1,
+    uid: owner.uid,
+    gid: owner.gid,
+    mtimeMs: timeMs,
+    blockBytes: BLOCK_BYTES_SHOWN,
+  };
+}

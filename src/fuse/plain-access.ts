@@ -1,0 +1,178 @@
+// Programs that open a database without SQLite's locks: cp, cat, dd, rsync, and SQLite itself with nolock=1.
+//
+// A reader sees the version that was newest when it opened the file; SQLite's own cache check (bytes 24-39) moves it
+// on. A writer holds the namespace's write lock from its first change on; what it wrote becomes one commit when it
+// closes the file and the content is a whole database, or at the latest when its last handle is gone. A database
+// that is cut off in the middle is never committed.
+
+import { UNLOCKED_WRITER_WAIT_MS_MAX } from '../limits.js';
+import { CHANGE_COUNTER_AT, HEADER_BYTES, isWhole, readHeader } from '../sqlite/header.js';
+import { planCommit } from './commit-plan.js';
+import type { DatabaseVersion } from './database-version.js';
+import { RequestError } from './errno.js';
+import { commitTogether, type MountedFile } from './mounted-file.js';
+import { Overlay } from './overlay.js';
+
+/** The read by which SQLite asks whether its cache is still valid: change counter to free-list count. */
+const CACHE_CHECK_BYTES = 16;
+
+export interface PlainHandle {
+  readonly readable: boolean;
+  readonly writable: boolean;
+  pinned: DatabaseVersion | undefined;
+}
+
+export class PlainAccess {
+  readonly file: MountedFile;
+  readonly #handles = new Map<number, PlainHandle>();
+  #base: DatabaseVersion | undefined;
+  #dirty: Overlay | undefined;
+
+  constructor(file: MountedFile) {
+    this.file = file;
+  }
+
+  get writing(): boolean {
+    return this.#dirty !== undefined;
+  }
+
+  async open(fh: number, readable: boolean, writable: boolean): Promise<void> {
+    this.#handles.set(fh, { readable, writable, pinned: await this.file.newest() });
+  }
+
+  /** Lets readers see the newest version at their next read: a transaction of this connection has ended. */
+  unpin(): void {
+    for (const handle of this.#handles.values()) handle.pinned = undefined;
+  }
+
+  /** What stat shows: the dirty set, the version that the handle opened last reads, or the newest. */
+  async state(): Promise<{ sizeBytes: number; timeMs: number }> {
+    const version = this.#base ?? [...this.#handles.values()].at(-1)?.pinned ?? (await this.file.newest());
+    return { sizeBytes: this.#dirty?.sizeBytes ?? version.sizeBytes, timeMs: version.head.timeMs };
+  }
+
+  async pieces(fh: number, offset: number, length: number): Promise<Buffer[]> {
+    if (this.#dirty !== undefined) return [await this.#dirty.read(offset, length)];
+    const handle = this.#handle(fh);
+    const cacheCheck = offset === CHANGE_COUNTER_AT && length === CACHE_CHECK_BYTES;
+    if (handle.pinned === undefined || cacheCheck) handle.pinned = await this.file.newest();
+    return handle.pinned.pieces(offset, length);
+  }
+
+  async write(fh: number, offset: number, data: Buffer, signal?: AbortSignal): Promise<void> {
+    await this.#beginWriting(fh, signal);
+    await this.#dirty!.write(offset, data);
+  }
+
+  /** @param fh undefined for truncate(2) by path, which is a commit of its own when nobody has the file open */
+  async truncate(fh: number | undefined, sizeBytes: number, signal?: AbortSignal): Promise<void> {
+    await this.#beginWriting(fh, signal);
+    await this.#dirty!.truncate(sizeBytes);
+    if (fh === undefined && !this.#anyWriter()) await this.#finish();
+  }
+
+  /** fsync: commits what is whole. @throws EIO for half a database, which must not become a version */
+  async sync(): Promise<void> {
+    if (this.#dirty?.touched !== true) return;
+    if (!(await this.#whole()) && !(await this.#foreign())) {
+      this.file.log.warn('fsync of an incomplete database refused: nothing is committed before it is whole');
+      throw new RequestError('EIO');
+    }
+    await this.#commit();
+  }
+
+  /** close(2) of one descriptor: commits a database that is whole. */
+  async flush(): Promise<void> {
+    if (this.#dirty?.touched === true && (await this.#whole())) await this.#commit();
+  }
+
+  async release(fh: number): Promise<void> {
+    this.#handles.delete(fh);
+    if (this.writing && !this.#anyWriter()) await this.#finish();
+  }
+
+  #handle(fh: number): PlainHandle {
+    const handle = this.#handles.get(fh);
+    if (handle === undefined) throw new RequestError('EBADF');
+    return handle;
+  }
+
+  #anyWriter(): boolean {
+    return [...this.#handles.values()].some((handle) => handle.writable);
+  }
+
+  async #beginWriting(fh: number | undefined, signal?: AbortSignal): Promise<void> {
+    if (this.#dirty !== undefined) return;
+    await this.#acquire(signal);
+    try {
+      const newest = await this.file.newest();
+      const handle = fh === undefined ? undefined : this.#handle(fh);
+      // Whoever reads before it writes goes on from what it read; the commit finds out whether that is still the head.
+      this.#base = handle?.readable === true ? (handle.pinned ?? newest) : newest;
+      const base = this.#base;
+      this.#dirty = new Overlay(
+        {
+          sizeBytes: base.sizeBytes,
+          read: async (offset, length) => Buffer.concat(await base.pieces(offset, length)),
+        },
+        this.file.spill,
+      );
+    } catch (error) {
+      this.file.writeLock.release(this);
+      throw error;
+    }
+  }
+
+  async #acquire(signal?: AbortSignal): Promise<void> {
+    const { writeLock } = this.file;
+    const deadlineMs = this.file.nowMs() + UNLOCKED_WRITER_WAIT_MS_MAX;
+    while (!writeLock.tryAcquire(this)) {
+      const leftMs = deadlineMs - this.file.nowMs();
+      if (signal?.aborted) throw new RequestError('EINTR');
+      if (leftMs <= 0) throw new RequestError('EBUSY', 'another connection holds the write lock');
+      // A reservation runs out without waking anybody.
+      await writeLock.released.wait(Math.min(leftMs, 20), signal);
+    }
+  }
+
+  /** Magic, and the size that page 1 states. */
+  async #whole(): Promise<boolean> {
+    const header = readHeader(await this.#dirty!.read(0, HEADER_BYTES));
+    return header !== undefined && isWhole(header, this.#dirty!.sizeBytes);
+  }
+
+  /** No SQLite database at all: any bytes are as good as any others. */
+  async #foreign(): Promise<boolean> {
+    return readHeader(await this.#dirty!.read(0, HEADER_BYTES)) === undefined;
+  }
+
+  /** Nobody can write any more: commits what may be a version, and gives up the rest. */
+  async #finish(): Promise<void> {
+    try {
+      if (this.#dirty!.touched) {
+        if ((await this.#whole()) || (await this.#foreign())) await this.#commit();
+        else this.file.log.warn('an incomplete copy of a database is discarded: its size is not what page 1 states');
+      }
+    } finally {
+      await this.#discard();
+    }
+  }
+
+  async #commit(): Promise<void> {
+    const plan = await planCommit(this.file.namespace, this.#base!, this.#dirty!, 'copy');
+    if (plan.request !== undefined) {
+      const [head] = await commitTogether([{ file: this.file, request: plan.request }]);
+      const version = this.file.committed(head!, plan.storedHeader);
+      for (const handle of this.#handles.values()) handle.pinned = version;
+    }
+    await this.#discard();
+  }
+
+  async #discard(): Promise<void> {
+    const dirty = this.#dirty;
+    this.#dirty = undefined;
+    this.#base = undefined;
+    this.file.writeLock.release(this);
+    await dirty?.dispose();
+  }
+}

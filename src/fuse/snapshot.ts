@@ -1,0 +1,44 @@
+// A version as a regular file that never changes: one inode for everybody, cached by the kernel, read-only.
+
+import type { Attributes } from '../native/binding.js';
+import type { DatabaseVersion } from './database-version.js';
+import { RequestError } from './errno.js';
+import { fileAttributes, type InodeNumber, Node, type OpenMode, type Owner } from './node.js';
+
+export class Snapshot extends Node {
+  override readonly cachePolicy = 'keep';
+  readonly #version: DatabaseVersion;
+  readonly #owner: Owner;
+  readonly #dropped: () => void;
+
+  /** @param dropped called when the kernel has forgotten the file */
+  constructor(ino: InodeNumber, version: DatabaseVersion, owner: Owner, dropped: () => void) {
+    super(ino);
+    this.#version = version;
+    this.#owner = owner;
+    this.#dropped = dropped;
+  }
+
+  override async attributes(): Promise<Attributes> {
+    const { sizeBytes, timeMs } = this.#version.head;
+    return fileAttributes(this.ino, this.#owner, 0o444, sizeBytes, timeMs);
+  }
+
+  /** SQLite takes EACCES for "open it read-only then", and reports writes as SQLITE_READONLY. */
+  override async open(_fh: number, mode: OpenMode): Promise<void> {
+    if (mode.writable || mode.truncate) throw new RequestError('EACCES');
+  }
+
+  override read(_fh: number, offset: number, size: number): Promise<Buffer[]> {
+    return this.#version.pieces(offset, size);
+  }
+
+  /** Nobody but the store can change anything about it. */
+  override async setAttributes(): Promise<void> {
+    throw new RequestError('EACCES');
+  }
+
+  override forgotten(): void {
+    this.#dropped();
+  }
+}

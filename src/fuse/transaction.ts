@@ -1,0 +1,287 @@
+// One SQLite connection's transaction, as its requests show it: snapshot, dirty set, commit, doom.
+//
+//   idle ── begin ──▶ reading ── becomeWriter ──▶ writing ── sync / journalFinalised / downgrade: commit
+//
+// draining: a request of a commit was answered with an error, and what was written is discarded. SQLite now writes
+//   the old pages back from its journal; such writes change nothing and succeed. It ends when that rollback does.
+// dead: something else was written instead, or the rollback cannot be told from new writes. Nothing that changes
+//   the database is answered with success until the locks are gone, so that no discarded page is acknowledged.
+//
+// Knows nothing of locks, handles or journal files: connection.ts calls it when those say so.
+
+import { CHANGE_COUNTER_AT, HEADER_BYTES } from '../sqlite/header.js';
+import type { Head } from '../store/types.js';
+import type { Version } from '../version.js';
+import { type CommitPlan, planCommit } from './commit-plan.js';
+import type { DatabaseVersion } from './database-version.js';
+import { LockHeldError, RequestError } from './errno.js';
+import { commitTogether, type MountedFile } from './mounted-file.js';
+import { Overlay } from './overlay.js';
+
+type Phase = 'idle' | 'reading' | 'writing' | 'draining' | 'dead';
+
+/** What the journal files beside the database say; asked at the moments that need it. */
+export interface JournalState {
+  /** Whether SQLite would still roll back from the rollback journal. */
+  hot(): Promise<boolean>;
+  /** Whether the rollback journal names a super-journal that exists in this mount. */
+  inSuperJournal(): Promise<boolean>;
+}
+
+export class Transaction {
+  readonly file: MountedFile;
+  readonly #journal: JournalState;
+  #phase: Phase = 'idle';
+  #base: DatabaseVersion | undefined;
+  #dirty: Overlay | undefined;
+  /** Whether something was committed since this connection became the writer. */
+  #committed = false;
+  /** The change counter that this connection is shown, and the version that it stands for. */
+  #shown: { counter: number; version: Version } | undefined;
+
+  constructor(file: MountedFile, journal: JournalState) {
+    this.file = file;
+    this.#journal = journal;
+  }
+
+  /** Whether a snapshot is pinned. */
+  get active(): boolean {
+    return this.#base !== undefined;
+  }
+
+  get writer(): boolean {
+    return this.#dirty !== undefined;
+  }
+
+  get head(): Head | undefined {
+    return this.#base?.head;
+  }
+
+  get sizeBytes(): number {
+    return this.#dirty?.sizeBytes ?? this.#base?.sizeBytes ?? 0;
+  }
+
+  /** Pins the newest version. The shown counter moves exactly when the content did. */
+  async begin(): Promise<void> {
+    if (this.#base !== undefined) return;
+    const base = await this.file.newest();
+    const { version } = base.head;
+    if (this.#shown === undefined) this.#shown = { counter: base.header?.changeCounter ?? 0, version };
+    else if (this.#shown.version !== version) this.#shown = { counter: (this.#shown.counter + 2) >>> 0, version };
+    this.#base = base;
+    this.#phase = 'reading';
+  }
+
+  /** Takes the namespace's write lock. @throws EAGAIN when another holds it, or the snapshot is not the head */
+  async becomeWriter(): Promise<void> {
+    if (this.#phase === 'dead') throw new RequestError('EAGAIN');
+    if (this.writer) return;
+    await this.begin();
+    const { writeLock } = this.file;
+    if (!writeLock.tryAcquire(this)) throw new LockHeldError();
+    try {
+      const head = await this.file.head();
+      if (head.version !== this.#base!.head.version) {
+        writeLock.releaseReserved(this);
+        throw new RequestError('EAGAIN', 'the snapshot is older than the head');
+      }
+    } catch (error) {
+      writeLock.release(this);
+      throw error;
+    }
+    this.#dirty = this.#overlay();
+    this.#committed = false;
+    this.#phase = 'writing';
+  }
+
+  async pieces(offset: number, length: number): Promise<Buffer[]> {
+    if (this.#dirty?.touched) return [await this.#dirty.read(offset, length)];
+    return this.#base!.piecesWithCounter(offset, length, this.#shown!.counter);
+  }
+
+  async write(offset: number, data: Buffer): Promise<void> {
+    if (this.#phase === 'writing') return this.#dirty!.write(offset, data);
+    if (this.#phase === 'draining') {
+      const before = Buffer.concat(await this.pieces(offset, data.length));
+      if (before.equals(data)) return;
+    }
+    throw this.#die();
+  }
+
+  async truncate(sizeBytes: number): Promise<void> {
+    if (this.#phase === 'writing') return this.#dirty!.truncate(sizeBytes);
+    if (this.#phase === 'draining' && sizeBytes === this.sizeBytes) return;
+    throw this.#die();
+  }
+
+  /** FSYNC of the database: commits, unless a super-journal will. */
+  async sync(): Promise<void> {
+    switch (this.#phase) {
+      case 'writing':
+        if (this.#dirty!.touched && !(await this.#journal.inSuperJournal())) await this.commit();
+        return;
+      case 'draining':
+        // Without a journal file this ends SQLite's rollback: everything that it wrote since equals the base.
+        if (!(await this.#journal.hot())) this.#phase = 'writing';
+        return;
+      case 'dead':
+        throw new RequestError('EIO');
+      default:
+        return;
+    }
+  }
+
+  /** The journal is about to be finalised: the commit point with synchronous=OFF, and the end of a rollback. */
+  async journalFinalised(): Promise<void> {
+    if (this.#phase === 'draining') this.#phase = 'writing';
+    else await this.#commitMarked();
+  }
+
+  /** A journal is about to be created or written. @throws EIO where a new transaction would be built on discarded pages */
+  journalWritten(): void {
+    if (this.#phase === 'draining' || this.#phase === 'dead') throw this.#die();
+  }
+
+  /** EXCLUSIVE to SHARED: the commit point with synchronous=OFF and a MEMORY or no journal. */
+  async downgrade(): Promise<void> {
+    if (this.#phase === 'draining') this.#phase = 'writing';
+    try {
+      await this.#commitMarked();
+    } catch (error) {
+      // SQLite takes the transaction for finished now, and its cache holds what is discarded here.
+      this.#die();
+      throw error;
+    }
+  }
+
+  /** RESERVED is gone. What SQLite let go without a commit point is discarded; so is everything of a client that died. */
+  async endWrite(byRequest: boolean): Promise<void> {
+    if (!this.writer) return;
+    if (byRequest && this.#phase === 'writing') {
+      try {
+        await this.#commitMarked();
+      } catch (error) {
+        this.file.log.error({ err: error }, 'a transaction was lost at its unlock: SQLite asks for no answer there');
+      }
+    }
+    const dirty = this.#dirty!;
+    this.#dirty = undefined;
+    if (this.#phase !== 'dead') this.#phase = 'reading';
+    this.file.writeLock.release(this);
+    await dirty.dispose();
+  }
+
+  /** SHARED is gone. */
+  async end(byRequest: boolean): Promise<void> {
+    await this.endWrite(byRequest);
+    this.#base = undefined;
+    this.#phase = 'idle';
+  }
+
+  /** The connection is closed. */
+  forget(): void {
+    this.file.writeLock.forget(this);
+  }
+
+  /**
+   * An error was answered to a request that was part of writing. What is not committed is discarded; after the commit
+   * itself there is nothing to discard, and what SQLite writes back then is a transaction like any other.
+   */
+  async doom(): Promise<void> {
+    if (this.#phase !== 'writing') return;
+    if (this.#committed && !this.#dirty!.touched) return;
+    await this.#reset();
+    this.#phase = 'draining';
+  }
+
+  /** What a commit of the dirty set would write now. */
+  plan(): Promise<CommitPlan> {
+    return planCommit(this.file.namespace, this.#base!, this.#dirty!, 'sqlite');
+  }
+
+  /** Whether there is a dirty set that may be committed. */
+  get prepared(): boolean {
+    return this.#phase === 'writing' && this.#dirty!.touched;
+  }
+
+  /** Commits the dirty set, if it differs from the base. */
+  async commit(): Promise<void> {
+    await commitTransactions([this]);
+  }
+
+  /** The dirty set is committed as `head` (undefined: it held nothing new). */
+  async applied(plan: CommitPlan, head: Head | undefined): Promise<void> {
+    const counterWritten = this.#dirty!.covers(0, HEADER_BYTES - 1) ? plan.header : undefined;
+    if (head !== undefined) this.#base = this.file.committed(head, plan.storedHeader);
+    const { version } = this.#base!.head;
+    // SQLite still believes in the write-ahead log that it asked for; a moved counter makes it read page 1 again.
+    const counter =
+      counterWritten === undefined
+        ? this.#shown!.counter
+        : (counterWritten.changeCounter + (counterWritten.wantsWal ? 2 : 0)) >>> 0;
+    this.#shown = { counter, version };
+    this.#committed = true;
+    await this.#reset();
+  }
+
+  /** Commits where SQLite marked the dirty set as a finished transaction; otherwise it was rolled back: discards. */
+  async #commitMarked(): Promise<void> {
+    if (this.#phase !== 'writing' || !this.#dirty!.touched) return;
+    if (this.#committed || (await this.#marked())) await this.commit();
+    else await this.#reset();
+  }
+
+  /** The commit marker: page 1 carries another change counter than the one shown. Only commits write that. */
+  async #marked(): Promise<boolean> {
+    const dirty = this.#dirty!;
+    if (!dirty.covers(0, HEADER_BYTES - 1)) return false;
+    const after = await dirty.read(0, HEADER_BYTES);
+    const before = await this.#read(0, Math.min(HEADER_BYTES, this.#base!.sizeBytes));
+    const field = (bytes: Buffer): Buffer => bytes.subarray(CHANGE_COUNTER_AT, CHANGE_COUNTER_AT + 4);
+    return after.length >= HEADER_BYTES && !field(after).equals(field(before));
+  }
+
+  /** The base as SQLite was shown it. */
+  async #read(offset: number, length: number): Promise<Buffer> {
+    if (length === 0) return Buffer.alloc(0);
+    const pieces = await this.#base!.piecesWithCounter(offset, length, this.#shown!.counter);
+    return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+  }
+
+  #overlay(): Overlay {
+    const base = {
+      sizeBytes: this.#base!.sizeBytes,
+      read: (offset: number, length: number) => this.#read(offset, length),
+    };
+    return new Overlay(base, this.file.spill);
+  }
+
+  /** An empty dirty set on the base as it is now. */
+  async #reset(): Promise<void> {
+    const dirty = this.#dirty!;
+    this.#dirty = this.#overlay();
+    await dirty.dispose();
+  }
+
+  #die(): RequestError {
+    if (this.#base !== undefined && this.#phase !== 'dead') {
+      this.#phase = 'dead';
+      this.file.log.warn('a connection writes on after a failed transaction; it gets I/O errors until it unlocks');
+    }
+    return new RequestError('EIO');
+  }
+}
+
+/** Commits the dirty sets of several transactions as one store commit; those with nothing new take no part. */
+export async function commitTransactions(transactions: readonly Transaction[]): Promise<void> {
+  const plans = await Promise.all(transactions.map((transaction) => transaction.plan()));
+  const parts = plans.flatMap(({ request }, index) =>
+    request === undefined ? [] : [{ file: transactions[index]!.file, request, index }],
+  );
+  const heads = parts.length === 0 ? [] : await commitTogether(parts);
+  const headOf = new Map(parts.map((part, at) => [part.index, heads[at]!]));
+  for (const [index, transaction] of transactions.entries()) {
+    await transaction.applied(plans[index]!, headOf.get(index));
+  }
+}
+

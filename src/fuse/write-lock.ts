@@ -1,0 +1,54 @@
+// The write lock of a namespace between the connections of this daemon.
+//
+// Held by at most one connection. A connection that was refused because its snapshot is older than the head
+// keeps the lock reserved for a moment: it comes back at once with a fresh snapshot and must then find the lock
+// free, or two busy writers could starve a third for ever.
+
+import { WRITE_RESERVATION_MS } from '../limits.js';
+import { Wakeup } from './wakeup.js';
+
+export class WriteLock {
+  #holder: object | undefined;
+  #reservation: { readonly by: object; readonly untilMs: number } | undefined;
+  /** Woken whenever the lock may have become free. */
+  readonly released = new Wakeup();
+  readonly #nowMs: () => number;
+
+  /** @param nowMs a monotonic clock in milliseconds */
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  get holder(): object | undefined {
+    return this.#holder;
+  }
+
+  /** Takes the lock for `who`, who may hold it already; false while another holds it or has it reserved. */
+  tryAcquire(who: object): boolean {
+    if (this.#holder !== undefined) return this.#holder === who;
+    const reservation = this.#reservation;
+    if (reservation !== undefined && reservation.by !== who && this.#nowMs() < reservation.untilMs) return false;
+    this.#reservation = undefined;
+    this.#holder = who;
+    return true;
+  }
+
+  /** Gives the lock back; nothing happens when `who` does not hold it. */
+  release(who: object): void {
+    if (this.#holder !== who) return;
+    this.#holder = undefined;
+    this.released.wake();
+  }
+
+  /** Gives the lock back and keeps it reserved for the same connection for WRITE_RESERVATION_MS. */
+  releaseReserved(who: object): void {
+    this.#reservation = { by: who, untilMs: this.#nowMs() + WRITE_RESERVATION_MS };
+    this.release(who);
+  }
+
+  /** Forgets a connection that is gone. */
+  forget(who: object): void {
+    if (this.#reservation?.by === who) this.#reservation = undefined;
+    this.release(who);
+  }
+}

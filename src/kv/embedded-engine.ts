@@ -1,0 +1,134 @@
+// The engine contract for a store that lives in this process: transactions, retries, watches, closing.
+//
+// A backend supplies two things: snapshots to read from, and a commit that checks what was read against
+// what was written since and applies the mutations at the next version. All commits of the store pass
+// through here, which is why watches need no polling.
+
+import { MvfuseError } from '../errors.js';
+import { BufferedTransaction, type Snapshot } from './buffered-transaction.js';
+import type { Engine, ReadTransaction, Transaction, TransactionResult } from './engine.js';
+import { type Mutation, resolveMutation } from './mutation.js';
+import type { ReadSet } from './read-set.js';
+import { CONFLICT, retryConflicts } from './retry.js';
+import { counterToBytes, counterToVersion } from './versionstamp.js';
+import { WatchList } from './watch-list.js';
+
+export interface PendingCommit {
+  /** The commit that the reads saw; undefined when nothing was read. */
+  readonly readCounter: number | undefined;
+  readonly reads: ReadSet;
+  readonly mutations: readonly Mutation[];
+  readonly clockMs: number;
+}
+
+export interface Backend {
+  /** A state that holds every commit answered before the call. */
+  openSnapshot(): Promise<Snapshot>;
+  /** Resolves with the commit's counter once it is durable and visible; with CONFLICT when nothing was written. */
+  commit(commit: PendingCommit): Promise<number | typeof CONFLICT>;
+  /** Called once, with no snapshot open and no commit under way. */
+  close(): Promise<void>;
+}
+
+export interface EngineOptions {
+  /** Wall clock in ms since 1970: versions follow it. */
+  readonly clock: () => number;
+  /** For durations; performance.now by default. */
+  readonly monotonicMs?: () => number;
+  /** In [0, 1); Math.random by default. */
+  readonly random?: () => number;
+}
+
+export class EmbeddedEngine implements Engine {
+  readonly #backend: Backend;
+  readonly #clock: () => number;
+  readonly #monotonicMs: () => number;
+  readonly #random: () => number;
+  readonly #watches = new WatchList();
+  readonly #running = new Set<Promise<unknown>>();
+  #closing: Promise<void> | undefined;
+
+  constructor(backend: Backend, options: EngineOptions) {
+    this.#backend = backend;
+    this.#clock = options.clock;
+    this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
+    this.#random = options.random ?? Math.random;
+  }
+
+  transact<T>(body: (transaction: Transaction) => Promise<T>): Promise<TransactionResult<T>> {
+    return this.#track(() => retryConflicts(() => this.#attempt(body), this.#random));
+  }
+
+  read<T>(body: (transaction: ReadTransaction) => Promise<T>): Promise<T> {
+    return this.#track(() => this.#during((transaction) => body(transaction.snapshot)));
+  }
+
+  async watch(key: Uint8Array, signal?: AbortSignal): Promise<void> {
+    this.#requireOpen();
+    signal?.throwIfAborted();
+    return this.#watches.wait(key, signal);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#finish();
+    return this.#closing;
+  }
+
+  async #attempt<T>(body: (transaction: Transaction) => Promise<T>): Promise<TransactionResult<T> | typeof CONFLICT> {
+    const { value, commit } = await this.#during(async (transaction) => {
+      const value = await body(transaction);
+      transaction.requireCommittable();
+      const { readCounter, reads, mutations } = transaction;
+      return { value, commit: { readCounter, reads, mutations, clockMs: this.#clock() } };
+    });
+    if (commit.mutations.length === 0) return { value, version: undefined };
+    const counter = await this.#backend.commit(commit);
+    if (counter === CONFLICT) return CONFLICT;
+    this.#notify(commit.mutations, counter);
+    return { value, version: counterToVersion(counter) };
+  }
+
+  /** Runs `body` on a new transaction; its snapshot is released before this resolves. */
+  async #during<T>(body: (transaction: BufferedTransaction) => Promise<T>): Promise<T> {
+    const transaction = new BufferedTransaction({
+      openSnapshot: () => this.#backend.openSnapshot(),
+      monotonicMs: this.#monotonicMs,
+    });
+    try {
+      return await body(transaction);
+    } finally {
+      transaction.end();
+    }
+  }
+
+  #notify(mutations: readonly Mutation[], counter: number): void {
+    if (this.#watches.isEmpty) return;
+    const version = counterToBytes(counter);
+    this.#watches.notify(mutations.map((mutation) => resolveMutation(mutation, version)));
+  }
+
+  async #track<T>(work: () => Promise<T>): Promise<T> {
+    this.#requireOpen();
+    const running = work();
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  #requireOpen(): void {
+    if (this.#closing !== undefined) throw closedError();
+  }
+
+  async #finish(): Promise<void> {
+    await Promise.allSettled(this.#running);
+    this.#watches.rejectAll(closedError());
+    await this.#backend.close();
+  }
+}
+
+function closedError(): MvfuseError {
+  return new MvfuseError('CLOSED', 'the store is closed');
+}

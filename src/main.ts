@@ -1,0 +1,6 @@
+#!/usr/bin/env node
+// argv → command → exit status.
+
+import { run } from './cli/program.js';
+
+process.exitCode = await run(process.argv.slice(2));

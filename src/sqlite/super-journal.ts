@@ -1,0 +1,17 @@
+// The content of a super-journal: the paths of the members' rollback journals, each ended by a NUL.
+
+/** The complete names in the content, in order; a name not yet ended by its NUL is left out. */
+export function memberPaths(content: Buffer): string[] {
+  const paths: string[] = [];
+  let start = 0;
+  for (let end = content.indexOf(0); end !== -1; end = content.indexOf(0, start)) {
+    if (end > start) paths.push(content.toString('utf8', start, end));
+    start = end + 1;
+  }
+  return paths;
+}
+
+/** Whether `name` is that of a super-journal of the database `database` (pager.c: "%s-mj%06X9%02X"). */
+export function isSuperJournalName(name: string, database: string): boolean {
+  return name.startsWith(`${database}-mj`) && /^[0-9A-F]{6}9[0-9A-F]{2}$/.test(name.slice(database.length + 3));
+}

@@ -1,0 +1,139 @@
+// The values under the store's keys, but for pages. Integers are big-endian; a size is 8 bytes.
+//
+// A head and a time entry begin with the commit's version, which the engine fills in: so they are written
+// in two parts, before and after it.
+
+import { MvfuseError } from '../errors.js';
+import { VERSION_BYTES, type Version, versionFromBytes, versionToBytes } from '../version.js';
+import type { StageId } from './keys.js';
+import { decodePageSet, encodePageSet } from './page-set.js';
+import type { Head, LogEntry, NamespaceId, PageNumber } from './types.js';
+
+/** The parts of a head that do not come from the engine. */
+export type HeadState = Omit<Head, 'version'>;
+
+export interface NamespaceMeta {
+  readonly name: string;
+  readonly createdMs: number;
+}
+
+/** A commit whose pages are in a stage: `pageCount` of them, from `first` to `last`. */
+export interface BulkRecord {
+  readonly stage: StageId;
+  readonly first: PageNumber;
+  readonly last: PageNumber;
+  readonly pageCount: number;
+}
+
+export interface ChangeRecord extends Omit<LogEntry, 'version'> {
+  /** Undefined when the commit wrote too many to list, or wrote them to a stage. */
+  readonly pages: readonly PageNumber[] | undefined;
+}
+
+const HEAD_STATE_BYTES = 8 + 4 + 8;
+const CHANGE_BYTES = HEAD_STATE_BYTES + 4 + 8 + 1;
+const BULK_BYTES = 8 + 4 + 4 + 4;
+const LISTED = 1;
+const UNLISTED = 0;
+
+/** What follows the version in a head. */
+export function encodeHeadState({ timeMs, pageBytes, sizeBytes }: HeadState): Buffer {
+  const bytes = Buffer.alloc(HEAD_STATE_BYTES);
+  bytes.writeBigUInt64BE(BigInt(timeMs), 0);
+  bytes.writeUInt32BE(pageBytes, 8);
+  bytes.writeBigUInt64BE(BigInt(sizeBytes), 12);
+  return bytes;
+}
+
+export function encodeHead(head: Head): Buffer {
+  return Buffer.concat([versionToBytes(head.version), encodeHeadState(head)]);
+}
+
+export function decodeHead(bytes: Buffer): Head {
+  requireBytes(bytes, VERSION_BYTES + HEAD_STATE_BYTES, 'head');
+  return { version: versionFromBytes(bytes), ...decodeHeadState(bytes, VERSION_BYTES) };
+}
+
+export function encodeChange(change: ChangeRecord): Buffer {
+  const fixed = Buffer.alloc(CHANGE_BYTES);
+  encodeHeadState(change).copy(fixed);
+  fixed.writeUInt32BE(change.pageCount, HEAD_STATE_BYTES);
+  fixed.writeBigUInt64BE(BigInt(change.bytes), HEAD_STATE_BYTES + 4);
+  const list = change.pages && encodePageSet(change.pages);
+  fixed[CHANGE_BYTES - 1] = list === undefined ? UNLISTED : LISTED;
+  return Buffer.concat([fixed, list ?? Buffer.alloc(0)]);
+}
+
+export function decodeChange(bytes: Buffer): ChangeRecord {
+  requireBytes(bytes, CHANGE_BYTES, 'changelog entry');
+  const listed = bytes[CHANGE_BYTES - 1] === LISTED;
+  return {
+    ...decodeHeadState(bytes, 0),
+    pageCount: bytes.readUInt32BE(HEAD_STATE_BYTES),
+    bytes: Number(bytes.readBigUInt64BE(HEAD_STATE_BYTES + 4)),
+    pages: listed ? decodePageSet(bytes.subarray(CHANGE_BYTES)) : undefined,
+  };
+}
+
+export function encodeBulk({ stage, first, last, pageCount }: BulkRecord): Buffer {
+  const bytes = Buffer.alloc(BULK_BYTES);
+  bytes.writeBigUInt64BE(BigInt(stage), 0);
+  bytes.writeUInt32BE(first, 8);
+  bytes.writeUInt32BE(last, 12);
+  bytes.writeUInt32BE(pageCount, 16);
+  return bytes;
+}
+
+export function decodeBulk(bytes: Buffer): BulkRecord {
+  requireBytes(bytes, BULK_BYTES, 'bulk entry');
+  return {
+    stage: Number(bytes.readBigUInt64BE(0)),
+    first: bytes.readUInt32BE(8) as PageNumber,
+    last: bytes.readUInt32BE(12) as PageNumber,
+    pageCount: bytes.readUInt32BE(16),
+  };
+}
+
+export function encodeNumber(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(value));
+  return bytes;
+}
+
+export function decodeNumber(bytes: Buffer): number {
+  requireBytes(bytes, 8, 'number');
+  return Number(bytes.readBigUInt64BE());
+}
+
+export function encodeMeta(meta: NamespaceMeta): Buffer {
+  return Buffer.from(JSON.stringify(meta));
+}
+
+export function decodeMeta(bytes: Buffer): NamespaceMeta {
+  try {
+    return JSON.parse(bytes.toString()) as NamespaceMeta;
+  } catch (cause) {
+    throw new MvfuseError('CORRUPT', 'the description of a namespace is damaged', { cause });
+  }
+}
+
+/** A change without its page list, as the log shows it. */
+export function toLogEntry(version: Version, { pages: _, ...entry }: ChangeRecord): LogEntry {
+  return { version, ...entry };
+}
+
+export function decodeNamespaceId(bytes: Buffer): NamespaceId {
+  return decodeNumber(bytes) as NamespaceId;
+}
+
+function decodeHeadState(bytes: Buffer, offset: number): HeadState {
+  return {
+    timeMs: Number(bytes.readBigUInt64BE(offset)),
+    pageBytes: bytes.readUInt32BE(offset + 8),
+    sizeBytes: Number(bytes.readBigUInt64BE(offset + 12)),
+  };
+}
+
+function requireBytes(bytes: Buffer, length: number, what: string): void {
+  if (bytes.length < length) throw new MvfuseError('CORRUPT', `a ${what} of ${bytes.length} bytes: ${length} are needed`);
+}
