@@ -10,12 +10,10 @@ import { MvfuseError } from '../errors.js';
 
 export type * from '../../native-shim/index.js';
 
-const DEFAULT_PATH = fileURLToPath(
-  new URL('../../../native-shim/build/Release/mvfuse_native.node', import.meta.url),
-);
+const DEFAULT_PATH = fileURLToPath(new URL('../../../native-shim/build/Release/mvfuse_native.node', import.meta.url));
 
 function load(): typeof Native {
-  const path = process.env['MVFUSE_NATIVE'] || DEFAULT_PATH;
+  const path = process.env.MVFUSE_NATIVE || DEFAULT_PATH;
   try {
     return createRequire(import.meta.url)(path) as typeof Native;
   } catch (cause) {

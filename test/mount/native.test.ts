@@ -9,7 +9,14 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { OPEN_KEEP_CACHE, type Request, Session } from '../../src/native/binding.js';
 import { ERRNO, ROOT } from '../support/native-memory-filesystem.js';
-import { cleanUpMounts, compile, isMounted, makeDirectory, mountMemory, withoutPreload } from '../support/native-mount.js';
+import {
+  cleanUpMounts,
+  compile,
+  isMounted,
+  makeDirectory,
+  mountMemory,
+  withoutPreload,
+} from '../support/native-mount.js';
 import { run, shell, Talker, until, within } from '../support/native-process.js';
 
 const HOST = fileURLToPath(new URL('../support/native-host.js', import.meta.url));
@@ -103,7 +110,10 @@ describe('files', () => {
     fs.intercept = (request) => {
       if (request.op !== 'read') return false;
       const isFirst = request.offset === 0;
-      session.replyData(request.unique, isFirst ? Array.from({ length: 2000 }, (_, i) => Buffer.alloc(3, i % 256)) : []);
+      session.replyData(
+        request.unique,
+        isFirst ? Array.from({ length: 2000 }, (_, i) => Buffer.alloc(3, i % 256)) : [],
+      );
       return true;
     };
     const expected = Buffer.concat(Array.from({ length: 2000 }, (_, i) => Buffer.alloc(3, i % 256)));
@@ -533,7 +543,7 @@ describe('mounting', () => {
 });
 
 test('the parser survives random messages under the sanitizers', async () => {
-  const seed = process.env['MVFUSE_TEST_SEED'] ?? String(Date.now());
+  const seed = process.env.MVFUSE_TEST_SEED ?? String(Date.now());
   const sources = ['native-shim/src/protocol/parse.cc', 'native-shim/src/protocol/utf8.cc'];
   const flags = ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
   const fuzzer = join(programs, 'native-parse-fuzz');

@@ -41,8 +41,8 @@ export class NativeLockTable {
   }
 
   acquireOrWait(request: LockRequest, answer: (isGranted: boolean) => void): void {
-    if (this.acquire(request)) return answer(true);
-    this.#waiters.push({ request, answer });
+    if (this.acquire(request)) answer(true);
+    else this.#waiters.push({ request, answer });
   }
 
   interrupt(unique: number): void {

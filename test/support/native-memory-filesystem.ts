@@ -5,7 +5,6 @@ import {
   type Attributes,
   type DirectoryEntry,
   type Entry,
-  type LockRequest,
   OPEN_DIRECT_IO,
   type Request,
   type Session,
@@ -18,6 +17,16 @@ export const ROOT = 1;
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
 const S_IFLNK = 0o120000;
+
+const STATFS = {
+  blocks: 1000,
+  blocksFree: 900,
+  blocksAvailable: 800,
+  files: 70,
+  filesFree: 60,
+  blockBytes: 4096,
+  nameBytesMax: 255,
+};
 
 export interface MemoryNode {
   readonly nodeid: number;
@@ -69,94 +78,94 @@ export class NativeMemoryFilesystem {
   handle(request: Request): void {
     const session = this.session;
     if (session === undefined) throw new Error('no session');
-    const { unique } = request;
-    const node = this.#nodes.get(request.nodeid);
     if (request.op === 'forget') return;
     if (request.op === 'interrupt') {
-      for (const each of this.#nodes.values()) each.locks.interrupt(request.target);
+      for (const node of this.#nodes.values()) node.locks.interrupt(request.target);
       return;
     }
-    if (node === undefined) return session.replyError(unique, ERRNO.ENOENT);
+    const node = this.#nodes.get(request.nodeid);
+    if (node === undefined) session.replyError(request.unique, ERRNO.ENOENT);
+    else this.#answer(session, node, request);
+  }
+
+  #answer(session: Session, node: MemoryNode, request: Exclude<Request, { op: 'forget' | 'interrupt' }>): void {
+    const { unique } = request;
     switch (request.op) {
-      case 'lookup': {
-        const found = this.names.get(request.name);
-        if (found !== undefined) return session.replyEntry(unique, this.#entry(found));
-        if (this.negativeTtlMs === 0) return session.replyError(unique, ERRNO.ENOENT);
-        return session.replyEntry(unique, { nodeid: 0, entryTtlMs: this.negativeTtlMs, attrTtlMs: 0 });
-      }
+      case 'lookup':
+        this.#lookup(session, unique, this.names.get(request.name));
+        break;
       case 'create': {
         const created = this.#add(request.name, request.mode, Buffer.alloc(0));
-        return session.replyCreate(unique, this.#entry(created), created.nodeid, this.openFlags);
+        session.replyCreate(unique, this.#entry(created), created.nodeid, this.openFlags);
+        break;
       }
       case 'unlink':
-        return this.names.delete(request.name) ? session.replyOk(unique) : session.replyError(unique, ERRNO.ENOENT);
+        replyDone(session, unique, this.names.delete(request.name), ERRNO.ENOENT);
+        break;
       case 'rename': {
         const moved = this.names.get(request.name);
-        if (moved === undefined) return session.replyError(unique, ERRNO.ENOENT);
         this.names.delete(request.name);
-        this.names.set(request.newName, moved);
-        return session.replyOk(unique);
+        if (moved !== undefined) this.names.set(request.newName, moved);
+        replyDone(session, unique, moved !== undefined, ERRNO.ENOENT);
+        break;
       }
-      case 'getattr':
-        return session.replyAttributes(unique, this.attrTtlMs, attributesOf(node));
       case 'setattr':
         setAttributes(node, request);
-        return session.replyAttributes(unique, this.attrTtlMs, attributesOf(node));
+        session.replyAttributes(unique, this.attrTtlMs, attributesOf(node));
+        break;
+      case 'getattr':
+        session.replyAttributes(unique, this.attrTtlMs, attributesOf(node));
+        break;
       case 'readlink':
-        return session.replyData(unique, [node.data]);
+        session.replyData(unique, [node.data]);
+        break;
       case 'open':
-        return session.replyOpen(unique, node.nodeid, this.openFlags);
+        session.replyOpen(unique, node.nodeid, this.openFlags);
+        break;
       case 'opendir':
-        return session.replyOpen(unique, 0, 0);
+        session.replyOpen(unique, 0, 0);
+        break;
       case 'read':
-        return session.replyData(unique, [node.data.subarray(request.offset, request.offset + request.size)]);
-      case 'write': {
-        const end = request.offset + request.data.length;
-        if (end > node.data.length) node.data = Buffer.concat([node.data, Buffer.alloc(end - node.data.length)]);
-        request.data.copy(node.data, request.offset);
-        return session.replyWrite(unique, request.data.length);
-      }
+        session.replyData(unique, [node.data.subarray(request.offset, request.offset + request.size)]);
+        break;
+      case 'write':
+        write(node, request.offset, request.data);
+        session.replyWrite(unique, request.data.length);
+        break;
       case 'readdir':
-        return session.replyDirectory(unique, this.#listing(request.offset), request.size);
+        session.replyDirectory(unique, this.#listing(request.offset), request.size);
+        break;
       case 'release':
-        node.locks.releaseOwner(request.lockOwner);
-        return session.replyOk(unique);
       case 'flush':
         node.locks.releaseOwner(request.lockOwner);
-        return session.replyOk(unique);
+        session.replyOk(unique);
+        break;
       case 'fsync':
       case 'fsyncdir':
       case 'releasedir':
-        return session.replyOk(unique);
+        session.replyOk(unique);
+        break;
       case 'statfs':
-        return session.replyStatfs(unique, {
-          blocks: 1000,
-          blocksFree: 900,
-          blocksAvailable: 800,
-          files: 70,
-          filesFree: 60,
-          blockBytes: 4096,
-          nameBytesMax: 255,
-        });
+        session.replyStatfs(unique, STATFS);
+        break;
       case 'getlk':
+        session.replyLock(unique, node.locks.conflict(request) ?? { start: 0, end: 0, type: 'unlock', pid: 0 });
+        break;
       case 'setlk':
+        replyDone(session, unique, node.locks.acquire(request), ERRNO.EAGAIN);
+        break;
       case 'setlkw':
-        return this.#lock(session, node, request);
+        node.locks.acquireOrWait(request, (isGranted) => replyDone(session, unique, isGranted, ERRNO.EINTR));
+        break;
       default:
-        return session.replyError(unique, ERRNO.ENOSYS);
+        session.replyError(unique, ERRNO.ENOSYS);
     }
   }
 
-  #lock(session: Session, node: MemoryNode, request: LockRequest): void {
-    const { unique } = request;
-    if (request.op === 'getlk') {
-      const other = node.locks.conflict(request);
-      return session.replyLock(unique, other ?? { start: 0, end: 0, type: 'unlock', pid: 0 });
-    }
-    const answer = (isGranted: boolean) =>
-      isGranted ? session.replyOk(unique) : session.replyError(unique, ERRNO.EINTR);
-    if (request.op === 'setlkw') return node.locks.acquireOrWait(request, answer);
-    return node.locks.acquire(request) ? session.replyOk(unique) : session.replyError(unique, ERRNO.EAGAIN);
+  #lookup(session: Session, unique: number, found: MemoryNode | undefined): void {
+    if (found !== undefined) session.replyEntry(unique, this.#entry(found));
+    else if (this.negativeTtlMs === 0) session.replyError(unique, ERRNO.ENOENT);
+    else session.replyEntry(unique, { nodeid: 0, entryTtlMs: this.negativeTtlMs, attrTtlMs: 0 });
   }
 
   #node(nodeid: number, mode: number, data: Buffer = Buffer.alloc(0)): MemoryNode {
@@ -180,6 +189,17 @@ export class NativeMemoryFilesystem {
       .map(([name, node], index) => ({ name, ino: node.nodeid, mode: node.mode, nextOffset: index + 1 }))
       .slice(offset);
   }
+}
+
+function replyDone(session: Session, unique: number, isDone: boolean, errno: number): void {
+  if (isDone) session.replyOk(unique);
+  else session.replyError(unique, errno);
+}
+
+function write(node: MemoryNode, offset: number, data: Buffer): void {
+  const missing = offset + data.length - node.data.length;
+  if (missing > 0) node.data = Buffer.concat([node.data, Buffer.alloc(missing)]);
+  data.copy(node.data, offset);
 }
 
 function attributesOf(node: MemoryNode): Attributes {

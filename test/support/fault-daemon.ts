@@ -1,0 +1,90 @@
+// A daemon for tests: the real mount on a real store, told over IPC to trace requests, to answer the n-th request
+// of a kind with an errno, or to hold it until told to go on. Arguments: mountpoint, store URL, mappings, log level.
+
+import { resolve } from 'node:path';
+import { parseNamespaces } from '../../src/config.js';
+import { type MountEntry, mountFiles } from '../../src/fuse/mount.js';
+import { openEngine, storeDirectory } from '../../src/kv/open.js';
+import { createLogger } from '../../src/logger.js';
+import { PageStore } from '../../src/store/page-store.js';
+import type { FaultCommand, FaultReply } from './mounted.js';
+
+interface Rule {
+  readonly label: string | undefined;
+  left: number;
+  readonly errno: number | undefined;
+  readonly hold: boolean;
+}
+
+const [mountpoint = '', url = '', mappings = '', level = 'warn', memoryBytes = '16777216'] = process.argv.slice(2);
+
+let trace: string[] | undefined;
+let rule: Rule | undefined;
+let released: ((errno: number | undefined) => void) | undefined;
+
+function send(reply: FaultReply): void {
+  process.send!(reply);
+}
+
+async function intercept(label: string): Promise<number | undefined> {
+  trace?.push(label);
+  if (rule === undefined || (rule.label !== undefined && rule.label !== label)) return undefined;
+  rule.left -= 1;
+  if (rule.left > 0) return undefined;
+  const { errno, hold } = rule;
+  rule = undefined;
+  send({ type: 'hit', label });
+  if (!hold) return errno;
+  return new Promise((resolve) => {
+    released = resolve;
+  });
+}
+
+function obey(command: FaultCommand): void {
+  switch (command.type) {
+    case 'trace':
+      trace = [];
+      break;
+    case 'stop-trace':
+      send({ type: 'trace', labels: trace ?? [] });
+      trace = undefined;
+      return;
+    case 'rule':
+      rule = { label: command.label, left: command.nth, errno: command.errno, hold: command.hold === true };
+      break;
+    case 'clear':
+      rule = undefined;
+      break;
+    case 'release':
+      released?.(command.errno);
+      released = undefined;
+      break;
+  }
+  send({ type: 'ok' });
+}
+
+const engine = await openEngine(url, { clock: Date.now });
+const store = await PageStore.open({ engine, clock: Date.now, cacheBytesMax: 8 * 1024 * 1024 });
+const entries: MountEntry[] = [];
+for (const { fileName, namespace } of parseNamespaces(mappings)) {
+  const existing = (await store.listNamespaces()).find((info) => info.name === namespace);
+  const info = existing ?? (await store.createNamespace(namespace));
+  entries.push({ name: fileName, namespace: info.id, namespaceName: info.name });
+}
+const mount = await mountFiles({
+  mountpoint: resolve(mountpoint),
+  entries,
+  store,
+  log: createLogger(level as 'warn', 'json'),
+  spill: { memoryBytesMax: Number(memoryBytes), directory: '/var/tmp' },
+  readOnly: false,
+  allowOther: false,
+  spaceDirectory: storeDirectory(url),
+  intercept,
+});
+process.on('message', (command: FaultCommand) => obey(command));
+process.once('SIGTERM', () => void mount.close());
+send({ type: 'ready' });
+await mount.ended;
+await store.close();
+process.disconnect?.();

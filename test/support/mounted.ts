@@ -1,0 +1,212 @@
+// Mounts for tests. Each is a daemon in a process of its own, on a store in a temporary directory; the test itself
+// must reach the mount only through child processes (client.ts), or it would wait for itself.
+
+import { type ChildProcess, execFile, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+export const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const FAULT_DAEMON = fileURLToPath(new URL('./fault-daemon.js', import.meta.url));
+const READY_MS_MAX = 20_000;
+
+const execute = promisify(execFile);
+
+export type FaultCommand =
+  | { readonly type: 'trace' | 'stop-trace' | 'clear' }
+  | {
+      readonly type: 'rule';
+      /** As in fuse/describe.ts; any request when left out. */
+      readonly label?: string | undefined;
+      /** Which of them, from 1. */
+      readonly nth: number;
+      readonly errno?: number | undefined;
+      readonly hold?: boolean | undefined;
+    }
+  | { readonly type: 'release'; readonly errno?: number | undefined };
+
+export type FaultReply =
+  | { readonly type: 'ready' | 'ok' }
+  | { readonly type: 'hit'; readonly label: string }
+  | { readonly type: 'trace'; readonly labels: string[] };
+
+export interface MountOptions {
+  readonly namespaces?: string;
+  /** A directory with a store of an earlier mount; a new one by default. */
+  readonly base?: string;
+  readonly logLevel?: string;
+}
+
+/** A mounted directory and its daemon. */
+export class TestMount {
+  readonly base: string;
+  readonly directory: string;
+  readonly storeUrl: string;
+  readonly child: ChildProcess;
+  #stderr = '';
+
+  protected constructor(base: string, child: ChildProcess) {
+    this.base = base;
+    this.directory = join(base, 'dbs');
+    this.storeUrl = `sqlite:${join(base, 'store')}`;
+    this.child = child;
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.#stderr += chunk.toString();
+    });
+  }
+
+  /** The real command: `mvfuse --mountpoint … --namespaces … --store …`. */
+  static async start(options: MountOptions = {}, flags: readonly string[] = []): Promise<TestMount> {
+    const base = prepareBase(options.base);
+    const args = ['--mountpoint', join(base, 'dbs'), '--namespaces', options.namespaces ?? 'mydb=test'];
+    args.push('--store', `sqlite:${join(base, 'store')}`, '--log-format', 'json', ...flags);
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'inherit', 'pipe'] });
+    const mount = new TestMount(base, child);
+    await mount.#untilMounted();
+    return mount;
+  }
+
+  /** What the daemon logged so far (JSON lines). */
+  get log(): string {
+    return this.#stderr;
+  }
+
+  path(name = 'mydb'): string {
+    return join(this.directory, name);
+  }
+
+  get mounted(): boolean {
+    return readFileSync('/proc/self/mounts', 'utf8').includes(` ${this.directory} `);
+  }
+
+  /** Unmounts and waits for the daemon; its exit status. */
+  async unmount(): Promise<number | null> {
+    await execute('fusermount3', ['-u', this.directory]);
+    return this.exited();
+  }
+
+  async exited(): Promise<number | null> {
+    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'exit');
+    return this.child.exitCode;
+  }
+
+  /** SIGKILL, and the dead mount taken away. */
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.exited();
+    await execute('fusermount3', ['-uz', this.directory]).catch(() => undefined);
+  }
+
+  /** For `after`: nothing of the mount stays, whatever happened. */
+  async remove(options: { keepFiles?: boolean } = {}): Promise<void> {
+    await execute('fusermount3', ['-uz', this.directory]).catch(() => undefined);
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      const timer = setTimeout(() => this.child.kill('SIGKILL'), 5_000);
+      await this.exited();
+      clearTimeout(timer);
+    }
+    if (options.keepFiles !== true) rmSync(this.base, { recursive: true, force: true });
+  }
+
+  async #untilMounted(): Promise<void> {
+    const deadlineMs = Date.now() + READY_MS_MAX;
+    while (!this.mounted) {
+      if (this.child.exitCode !== null) throw new Error(`the daemon ended: ${this.#stderr}`);
+      if (Date.now() > deadlineMs) throw new Error(`not mounted after ${READY_MS_MAX} ms: ${this.#stderr}`);
+      await sleep(20);
+    }
+  }
+}
+
+/** A mount whose requests can be traced, held and answered with errors. */
+export class FaultMount extends TestMount {
+  #replies: FaultReply[] = [];
+  #waiting: Array<{ type: FaultReply['type']; resolve: (reply: FaultReply) => void }> = [];
+
+  /** @param memoryBytesMax dirty bytes kept in memory before they spill */
+  static async startFaulty(options: MountOptions = {}, memoryBytesMax = 64 * 1024): Promise<FaultMount> {
+    const base = prepareBase(options.base);
+    const args = [join(base, 'dbs'), `sqlite:${join(base, 'store')}`, options.namespaces ?? 'mydb=test'];
+    args.push(options.logLevel ?? 'error', String(memoryBytesMax));
+    const child = fork(FAULT_DAEMON, args, { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
+    const mount = new FaultMount(base, child);
+    child.on('message', (reply: FaultReply) => mount.#receive(reply));
+    const ended = once(child, 'exit').then(() => {
+      throw new Error(`the daemon ended: ${mount.log}`);
+    });
+    await Promise.race([mount.#next('ready'), ended]);
+    ended.catch(() => undefined);
+    return mount;
+  }
+
+  /** Answers the nth request with that label (any label when undefined) with an errno, once. */
+  async inject(label: string | undefined, nth: number, errno: number): Promise<void> {
+    this.#forgetHits();
+    await this.#command({ type: 'rule', label, nth, errno });
+  }
+
+  /** Holds the nth request with that label; `hit` tells when it came, `release` lets it go on. */
+  async hold(label: string | undefined, nth: number): Promise<void> {
+    this.#forgetHits();
+    await this.#command({ type: 'rule', label, nth, hold: true });
+  }
+
+  /** The label of the request that the last rule met, or undefined when none came within `waitMs`. */
+  async hit(waitMs: number): Promise<string | undefined> {
+    const hit = await Promise.race([this.#next('hit'), sleep(waitMs, undefined, { ref: false })]);
+    this.#waiting = this.#waiting.filter((waiter) => waiter.type !== 'hit');
+    return hit?.type === 'hit' ? hit.label : undefined;
+  }
+
+  async release(errno?: number): Promise<void> {
+    await this.#command({ type: 'release', errno });
+  }
+
+  async clear(): Promise<void> {
+    await this.#command({ type: 'clear' });
+  }
+
+  async startTrace(): Promise<void> {
+    await this.#command({ type: 'trace' });
+  }
+
+  /** The labels of every request since startTrace, in the order in which they were served. */
+  async stopTrace(): Promise<string[]> {
+    const reply = this.#next('trace');
+    this.child.send({ type: 'stop-trace' });
+    const trace = await reply;
+    return trace.type === 'trace' ? trace.labels : [];
+  }
+
+  async #command(command: FaultCommand): Promise<void> {
+    const reply = this.#next('ok');
+    this.child.send(command);
+    await reply;
+  }
+
+  #forgetHits(): void {
+    this.#replies = this.#replies.filter((reply) => reply.type !== 'hit');
+  }
+
+  #next(type: FaultReply['type']): Promise<FaultReply> {
+    const index = this.#replies.findIndex((reply) => reply.type === type);
+    if (index !== -1) return Promise.resolve(this.#replies.splice(index, 1)[0]!);
+    return new Promise((resolve) => this.#waiting.push({ type, resolve }));
+  }
+
+  #receive(reply: FaultReply): void {
+    const index = this.#waiting.findIndex((waiter) => waiter.type === reply.type);
+    if (index === -1) this.#replies.push(reply);
+    else this.#waiting.splice(index, 1)[0]!.resolve(reply);
+  }
+}
+
+function prepareBase(base: string | undefined): string {
+  const directory = base ?? mkdtempSync(join(tmpdir(), 'mvfuse-test-'));
+  mkdirSync(join(directory, 'dbs'), { recursive: true });
+  return directory;
+}
