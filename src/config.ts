@@ -23,7 +23,7 @@ export interface NamespaceMapping {
 
 /** `sqlite:` under the user's data directory. */
 export function defaultStoreUrl(environment: NodeJS.ProcessEnv = process.env): string {
-  const data = environment['XDG_DATA_HOME'] || join(homedir(), '.local', 'share');
+  const data = environment.XDG_DATA_HOME || join(homedir(), '.local', 'share');
   return `sqlite:${join(data, 'mvfuse', 'store')}`;
 }
 
@@ -82,6 +82,6 @@ export function resolveMountpoint(mountpoint: string, storeDirectory: string | u
 
 /** Where temporary files of large transactions go. */
 export function spillDirectory(environment: NodeJS.ProcessEnv = process.env): string {
-  const directory = environment['TMPDIR'];
+  const directory = environment.TMPDIR;
   return directory !== undefined && existsSync(directory) ? directory : '/var/tmp';
 }

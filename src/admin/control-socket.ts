@@ -63,7 +63,8 @@ async function route(service: StoreService, incoming: IncomingMessage): Promise<
   const [collection, name, part, ...rest] = url.pathname.split('/').slice(1).map(decodeURIComponent);
   if (collection === 'namespaces' && rest.length === 0) {
     if (name === undefined && incoming.method === 'GET') return service.listNamespaces();
-    if (name === undefined && incoming.method === 'POST') return service.createNamespace((await readJson(incoming)).name);
+    if (name === undefined && incoming.method === 'POST')
+      return service.createNamespace((await readJson(incoming)).name);
     if (name !== undefined && incoming.method === 'GET') {
       if (part === undefined) return service.statNamespace(name);
       if (part === 'log') return service.log(name, parseLimit(url.searchParams.get('limit')));

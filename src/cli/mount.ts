@@ -3,7 +3,7 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import type { Logger } from 'pino';
-import { socketPath, serveControl } from '../admin/control-socket.js';
+import { serveControl, socketPath } from '../admin/control-socket.js';
 import { localService } from '../admin/store-service.js';
 import {
   LOG_FORMATS,

@@ -1,7 +1,11 @@
 // How commands print: a table for people, JSON for scripts.
 
 /** Columns padded to their widest cell; `right` names those that hold numbers. */
-export function table(header: readonly string[], rows: ReadonlyArray<readonly string[]>, right: readonly number[]): string {
+export function table(
+  header: readonly string[],
+  rows: ReadonlyArray<readonly string[]>,
+  right: readonly number[],
+): string {
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
   const line = (cells: readonly string[]): string =>
     cells

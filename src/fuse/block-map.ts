@@ -3,9 +3,9 @@
 // The temporary file is unlinked as soon as it is open, so that nothing of it outlives the process. A block that
 // is set again after it was spilled is in memory again; its place in the file is used for another one.
 
+import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { randomUUID } from 'node:crypto';
 
 export const BLOCK_BYTES = 4096;
 

@@ -175,10 +175,7 @@ export class Connection {
 
   /** Resolves when a lock that was refused may be free, or after `waitMsMax`. */
   async lockChanged(waitMsMax: number, signal?: AbortSignal): Promise<void> {
-    await Promise.race([
-      this.#unlocked.wait(waitMsMax, signal),
-      this.file.writeLock.released.wait(waitMsMax, signal),
-    ]);
+    await Promise.race([this.#unlocked.wait(waitMsMax, signal), this.file.writeLock.released.wait(waitMsMax, signal)]);
   }
 
   /** Follows what the locks allow now. */
@@ -296,4 +293,3 @@ export class Database extends Node {
     return this.connection.releaseDatabase(fh);
   }
 }
-

@@ -1,6 +1,6 @@
 // One version of a database as bytes: what a snapshot file shows, and the base that a connection works on.
 
-import { readHeader, stampHeader, HEADER_BYTES, type Header } from '../sqlite/header.js';
+import { HEADER_BYTES, type Header, readHeader, stampHeader } from '../sqlite/header.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Head, NamespaceId, PageNumber } from '../store/types.js';
 

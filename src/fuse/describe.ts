@@ -3,10 +3,10 @@
 // round trips, and for tests that answer the n-th request of a kind with an error.
 
 import type { Request } from '../native/binding.js';
-import { isFinalisingWrite } from '../sqlite/rollback-journal.js';
 import { overlaps, PENDING_BYTE, RESERVED_BYTE, SHARED_FIRST, SHARED_LAST } from '../sqlite/lock-bytes.js';
-import type { Node } from './node.js';
+import { isFinalisingWrite } from '../sqlite/rollback-journal.js';
 import { Database } from './connection.js';
+import type { Node } from './node.js';
 import { PrivateFile } from './private-file.js';
 
 export function describe(request: Request, node: Node | undefined): string {

@@ -7,7 +7,14 @@
 import { constants } from 'node:fs';
 import type { Logger } from 'pino';
 import { isMvfuseError } from '../errors.js';
-import { type Entry, type LockRequest, OPEN_DIRECT_IO, OPEN_KEEP_CACHE, type Request, type Session } from '../native/binding.js';
+import {
+  type Entry,
+  type LockRequest,
+  OPEN_DIRECT_IO,
+  OPEN_KEEP_CACHE,
+  type Request,
+  type Session,
+} from '../native/binding.js';
 import { Database } from './connection.js';
 import { describe } from './describe.js';
 import { errnoOf, LockHeldError, RequestError } from './errno.js';
@@ -217,8 +224,7 @@ export class Dispatcher {
   async #getLock(request: LockRequest, node: Node): Promise<Answer> {
     const held = node instanceof Database ? node.connection.lockInTheWay(request) : undefined;
     const { start, end } = request;
-    return (session, unique) =>
-      session.replyLock(unique, held ?? { start, end, type: 'unlock', pid: 0 });
+    return (session, unique) => session.replyLock(unique, held ?? { start, end, type: 'unlock', pid: 0 });
   }
 
   async #waitForLock(request: LockRequest, node: Node): Promise<Answer> {

@@ -115,4 +115,3 @@ async function closeMount(session: Session, connections: ConnectionsDirectory, e
   session.close();
   await ended.catch(() => undefined);
 }
-

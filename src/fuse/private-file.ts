@@ -4,8 +4,8 @@
 import type { Attributes, SetattrRequest } from '../native/binding.js';
 import { isFinalisingWrite, isHot } from '../sqlite/rollback-journal.js';
 import type { Connection } from './connection.js';
-import { EMPTY_BASE, Overlay } from './overlay.js';
 import { fileAttributes, type InodeNumber, Node, type OpenMode } from './node.js';
+import { EMPTY_BASE, Overlay } from './overlay.js';
 
 export type PrivateFileKind = 'journal' | 'super-journal';
 

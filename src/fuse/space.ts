@@ -1,7 +1,7 @@
 // What `df` shows of a mount: the free space of the filesystem that the store lies on.
 
 import { statfs } from 'node:fs/promises';
-import { totalmem, freemem } from 'node:os';
+import { freemem, totalmem } from 'node:os';
 import { NAMESPACE_NAME_BYTES_MAX } from '../limits.js';
 import type { Statfs } from '../native/binding.js';
 
@@ -18,5 +18,13 @@ export async function fileSystemSpace(directory: string | undefined): Promise<St
 }
 
 function space(blocks: number, blocksFree: number, blocksAvailable: number, blockBytes: number): Statfs {
-  return { blocks, blocksFree, blocksAvailable, blockBytes, files: 0, filesFree: 0, nameBytesMax: NAMESPACE_NAME_BYTES_MAX };
+  return {
+    blocks,
+    blocksFree,
+    blocksAvailable,
+    blockBytes,
+    files: 0,
+    filesFree: 0,
+    nameBytesMax: NAMESPACE_NAME_BYTES_MAX,
+  };
 }

@@ -284,4 +284,3 @@ export async function commitTransactions(transactions: readonly Transaction[]): 
     await transaction.applied(plans[index]!, headOf.get(index));
   }
 }
-

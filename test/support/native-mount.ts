@@ -10,7 +10,7 @@ import { NativeMemoryFilesystem } from './native-memory-filesystem.js';
 import { run, within } from './native-process.js';
 
 /** The source tree, three folders up from the compiled test/support. */
-const SOURCE_ROOT = process.env.MVFUSE_SOURCE_ROOT ?? fileURLToPath(new URL('../../../', import.meta.url));
+const SOURCE_ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 export interface Mounted {
   readonly directory: string;
