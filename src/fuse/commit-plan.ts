@@ -35,7 +35,7 @@ export async function planCommit(
   const pageBytes = header?.pageBytes ?? (base.sizeBytes > 0 ? base.head.pageBytes : PAGE_BYTES_DEFAULT);
   const stated = author === 'sqlite' ? header?.pageCount : undefined;
   const sizeBytes = stated === undefined ? dirty.sizeBytes : stated * pageBytes;
-  const cut = new PageCutter(base, dirty, header, pageBytes, author);
+  const cut = new PageCutter(base, dirty, header, pageBytes, sizeBytes, author);
   const count = Math.ceil(sizeBytes / pageBytes);
 
   const rewritten = pageBytes !== base.head.pageBytes || base.sizeBytes === 0;
@@ -58,6 +58,7 @@ class PageCutter {
     readonly dirty: Overlay,
     readonly header: Header | undefined,
     readonly pageBytes: number,
+    readonly sizeBytes: number,
     readonly author: Author,
   ) {}
 
@@ -88,7 +89,8 @@ class PageCutter {
     for (const number of numbers) {
       const data = await this.#view(number);
       if (number === 1) this.#stamp(data);
-      yield { number: number as PageNumber, data };
+      const left = this.sizeBytes - (number - 1) * this.pageBytes;
+      yield { number: number as PageNumber, data: left < this.pageBytes ? data.subarray(0, left) : data };
     }
   }
 

@@ -328,8 +328,6 @@ describe('kernel caches', () => {
   test('cached pages are kept until they are invalidated', async () => {
     const { directory, fs, session } = mountMemory();
     fs.openFlags = OPEN_KEEP_CACHE;
-    fs.entryTtlMs = LONG_MS;
-    fs.attrTtlMs = LONG_MS;
     const node = fs.addFile('a', Buffer.alloc(8192, 'o'));
     const reader = new Talker(client, ['read', `${directory}/a`, '8192']);
     assert.equal(await reader.line(), 'open');
@@ -338,7 +336,10 @@ describe('kernel caches', () => {
       return reader.line();
     };
     assert.equal(await read(), 'o');
+    // Not even attributes that tell of a change make the kernel drop them by itself.
     node.data = Buffer.alloc(8192, 'n');
+    node.mtimeMs += 5000;
+    await shell('stat a', directory);
     assert.equal(await read(), 'o');
     assert.equal(fs.count('read'), 1);
     await session.notifyInvalidInode(node.nodeid, 0, 0);
@@ -468,6 +469,12 @@ describe('the end', () => {
       assert.equal(outcome.stdout, expected);
     });
   }
+
+  test('a handler that throws is an uncaught exception, not a silent loss', async () => {
+    const outcome = await run(process.execPath, [HOST, 'throw', makeDirectory()]);
+    assert.equal(outcome.stdout, 'mounted\nuncaught: defect\nended\n', outcome.stderr);
+    assert.equal(outcome.code, 0);
+  });
 });
 
 describe('mounting', () => {

@@ -3,6 +3,7 @@
 //
 //   close     unmounts and closes; must then exit by itself
 //   exit      process.exit while mounted, with a client's read held back
+//   throw     the handler throws; closes on the uncaught exception
 //   worker    the same session on a worker thread, which is terminated
 
 import { spawn } from 'node:child_process';
@@ -47,6 +48,17 @@ if (!isMainThread) {
   } else if (way === 'exit') {
     mount(mountpoint, () => process.exit(7));
     console.log('mounted');
+    startReader(mountpoint);
+  } else if (way === 'throw') {
+    const session = mount(mountpoint, () => {
+      throw new Error('defect');
+    });
+    console.log('mounted');
+    process.on('uncaughtException', (error) => {
+      console.log(`uncaught: ${error.message}`);
+      session.unmount();
+      session.close();
+    });
     startReader(mountpoint);
   } else {
     const worker = new Worker(fileURLToPath(import.meta.url), { workerData: mountpoint });

@@ -1,0 +1,150 @@
+// Random histories against the simplest store there is: a full copy of the file for every version.
+//
+// Every version must read back byte for byte, at any time, whatever the cache holds. A failure prints its
+// seed; MVFUSE_SEED repeats it.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { PageStore } from '../../src/store/page-store.js';
+import type { CommitRequest, Head, NamespaceId, Page } from '../../src/store/types.js';
+import { TEST_ENGINES } from '../support/engines.js';
+import { chooseSeed, type Random, randomInteger, seededRandom } from '../support/random.js';
+import { openStore, pageNumber } from '../support/stores.js';
+
+const COMMITS = 120;
+const NAMESPACES = 3;
+const PAGES_MAX = 14;
+const TINY_CACHE_BYTES = 3_000;
+const LIMITS = { commitBytesMax: 4_000, stageChunkBytesMax: 1_500 };
+
+/** One version, remembered in full. */
+interface Copy {
+  readonly head: Head;
+  readonly content: Buffer;
+}
+
+class FileModel {
+  readonly id: NamespaceId;
+  readonly copies: Copy[];
+
+  constructor(id: NamespaceId, head: Head) {
+    this.id = id;
+    this.copies = [{ head, content: Buffer.alloc(0) }];
+  }
+
+  get newest(): Copy {
+    return this.copies.at(-1)!;
+  }
+
+  /** A random next state of the file, and the request that leads to it. */
+  change(random: Random): { request: CommitRequest; content: Buffer } {
+    const { head, content: before } = this.newest;
+    const pageBytes = random() < 0.08 || before.length === 0 ? 512 * 2 ** randomInteger(random, 0, 2) : head.pageBytes;
+    const sizeBytes = random() < 0.35 ? randomSize(random, pageBytes) : Math.max(before.length, pageBytes);
+    const isRewrite = pageBytes !== head.pageBytes;
+    const content = Buffer.alloc(sizeBytes);
+    if (!isRewrite) before.copy(content);
+    const pages: Page[] = [];
+    const pageCount = Math.ceil(sizeBytes / pageBytes);
+    const density = random() < 0.3 ? 0.9 : 0.15;
+    for (let number = 1; number <= pageCount; number++) {
+      const isCut = number === pageCount && sizeBytes < before.length && sizeBytes % pageBytes !== 0;
+      if (!isCut && random() > density) continue;
+      const data = content.subarray((number - 1) * pageBytes, number * pageBytes);
+      data.fill(randomInteger(random, 0, 255));
+      pages.push({ number: pageNumber(number), data: Buffer.from(data) });
+    }
+    return { request: { namespace: this.id, base: head.version, pageBytes, sizeBytes, pages: feed(pages, random) }, content };
+  }
+}
+
+function randomSize(random: Random, pageBytes: number): number {
+  const wholePages = randomInteger(random, 0, PAGES_MAX) * pageBytes;
+  return random() < 0.8 ? wholePages : wholePages + randomInteger(random, 1, pageBytes - 1);
+}
+
+/** Both shapes that a request may have. */
+function feed(pages: Page[], random: Random): CommitRequest['pages'] {
+  if (random() < 0.5) return pages;
+  return (async function* () {
+    yield* pages;
+  })();
+}
+
+async function check(store: PageStore, id: NamespaceId, { head, content }: Copy, random: Random): Promise<void> {
+  const pageCount = Math.ceil(head.sizeBytes / head.pageBytes);
+  const numbers = Array.from({ length: pageCount + 2 }, (_, index) => index + 1).filter(() => random() < 0.7);
+  const pages = await store.readPages(id, head, numbers.map(pageNumber));
+  for (const [index, number] of numbers.entries()) {
+    const expected = Buffer.concat([content.subarray((number - 1) * head.pageBytes, number * head.pageBytes)], head.pageBytes);
+    assert.ok(pages[index]!.equals(expected), `page ${number} of namespace ${id} at ${head.version}`);
+  }
+}
+
+async function runHistory(random: Random, store: PageStore): Promise<FileModel[]> {
+  const files: FileModel[] = [];
+  for (let index = 0; index < NAMESPACES; index++) {
+    const { id, head } = await store.createNamespace(`file-${index}`);
+    files.push(new FileModel(id, head));
+  }
+  for (let round = 0; round < COMMITS; round++) {
+    const members = files.filter(() => random() < 0.5);
+    const changes = members.map((file) => file.change(random));
+    const reading = readDuringCommit(store, files, random);
+    const commits = await store.commit(changes.map(({ request }) => request));
+    for (const [index, file] of members.entries()) {
+      file.copies.push({ head: commits[index]!.head, content: changes[index]!.content });
+    }
+    await reading;
+    for (const file of files) await check(store, file.id, pick(file.copies, random), random);
+  }
+  return files;
+}
+
+/** Reads that overlap with a commit, of versions that exist before it. */
+function readDuringCommit(store: PageStore, files: readonly FileModel[], random: Random): Promise<unknown> {
+  return Promise.all(files.map((file) => check(store, file.id, pick(file.copies, random), random)));
+}
+
+/** The newest one often, else any. */
+function pick(copies: readonly Copy[], random: Random): Copy {
+  return random() < 0.4 ? copies.at(-1)! : copies[randomInteger(random, 0, copies.length - 1)]!;
+}
+
+async function checkEverything(store: PageStore, files: readonly FileModel[]): Promise<void> {
+  for (const { id, copies } of files) {
+    for (const copy of copies) {
+      await check(store, id, copy, () => 0);
+      assert.deepEqual(await store.headAt(id, copy.head.version), copy.head);
+    }
+    const log = await store.log(id);
+    assert.deepEqual(
+      log.map(({ version }) => version),
+      copies.slice(1).reverse().map(({ head }) => head.version),
+    );
+  }
+}
+
+for (const engine of TEST_ENGINES) {
+  describe(`store model on ${engine.name}`, () => {
+    for (const [cache, cacheBytesMax] of [
+      ['a tiny cache', TINY_CACHE_BYTES],
+      ['a large cache', 10_000_000],
+    ] as const) {
+      test(`every version reads back, with ${cache}`, async () => {
+        const random = seededRandom(chooseSeed(`${engine.name}, ${cache}`));
+        const files = await engine.create();
+        try {
+          const store = await openStore(await files.open(), { cacheBytesMax, limits: LIMITS });
+          const models = await runHistory(random, store);
+          await checkEverything(store, models);
+          if (!engine.isPersistent) return;
+          await store.close();
+          await checkEverything(await openStore(await files.open(), { cacheBytesMax, limits: LIMITS }), models);
+        } finally {
+          await files.remove();
+        }
+      });
+    }
+  });
+}

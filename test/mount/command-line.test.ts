@@ -1,0 +1,158 @@
+// The commands through the real binary: what they print, how they end, and that they reach the running daemon.
+
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Client, type Outcome, run, sqlite3 } from '../support/client.js';
+import { MAIN, TestMount } from '../support/mounted.js';
+
+let base: string;
+let store: string;
+
+before(() => {
+  base = mkdtempSync(join(tmpdir(), 'mvfuse-cli-'));
+  store = `sqlite:${join(base, 'store')}`;
+});
+
+after(() => rmSync(base, { recursive: true, force: true }));
+
+function mvfuse(...args: string[]): Promise<Outcome> {
+  return run(process.execPath, [MAIN, ...args]);
+}
+
+async function refused(status: number, message: RegExp, ...args: string[]): Promise<void> {
+  const outcome = await mvfuse(...args);
+  assert.equal(outcome.status, status, outcome.stderr);
+  assert.match(outcome.stderr, message);
+  assert.equal(outcome.stdout, '');
+  assert.doesNotMatch(outcome.stderr, /\n\s+at /, 'a stack trace is no sentence');
+}
+
+test('--help and --version', async () => {
+  const help = await mvfuse('--help');
+  assert.equal(help.status, 0);
+  for (const word of ['mount', 'log', 'ns', 'Exit status']) assert.ok(help.stdout.includes(word), word);
+  const mount = await mvfuse('mount', '--help');
+  for (const flag of ['--mountpoint', '--namespaces', '--store', '--no-create', '--read-only', '--allow-other']) {
+    assert.ok(mount.stdout.includes(flag), flag);
+  }
+  for (const name of ['MVFUSE_MOUNTPOINT', 'MVFUSE_NAMESPACES', 'MVFUSE_STORE', 'MVFUSE_LOG_FORMAT']) {
+    assert.ok(mount.stdout.includes(name), name);
+  }
+  assert.match((await mvfuse('--version')).stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('bad input gives one clear sentence and status 2', async () => {
+  const dir = join(base, 'm');
+  await refused(2, /--mountpoint/, '--namespaces', 'a=b');
+  await refused(2, /--namespaces/, '--mountpoint', dir);
+  await refused(2, /"a" is given twice/, '--mountpoint', dir, '--namespaces', 'a=x,a=y', '--store', store);
+  await refused(2, /not a version/, '--mountpoint', dir, '--namespaces', 'a=x@12', '--store', store);
+  await refused(2, /leading dot/, '--mountpoint', dir, '--namespaces', '.a=x', '--store', store);
+  await refused(2, /SQLite's own files/, '--mountpoint', dir, '--namespaces', 'a-journal=x', '--store', store);
+  await refused(2, /URL of a store/, '--mountpoint', dir, '--namespaces', 'a=x', '--store', 'nonsense');
+  await refused(2, /log-level/, '--mountpoint', dir, '--namespaces', 'a=x', '--log-level', 'loud');
+  await refused(2, /lies inside the mount point/, '--mountpoint', base, '--namespaces', 'a=x', '--store', store);
+  await refused(2, /unknown option/, '--mountpoint', dir, '--namespaces', 'a=b', '--nonsense');
+  await refused(2, /positive number/, 'log', 'x', '--limit', '0', '--store', store);
+  mkdirSync(join(base, 'full'));
+  writeFileSync(join(base, 'full', 'file'), '');
+  await refused(2, /not empty/, '--mountpoint', join(base, 'full'), '--namespaces', 'a=x', '--store', store);
+});
+
+test('without a daemon, commands open the store themselves', async () => {
+  await refused(3, /no namespace/i, 'ns', 'stat', 'test', '--store', store);
+  await refused(3, /no namespace/i, 'log', 'test', '--store', store);
+  assert.equal((await mvfuse('ns', 'create', 'test', '--store', store)).stdout, 'created test\n');
+  await refused(4, /exists/, 'ns', 'create', 'test', '--store', store);
+  await refused(2, /namespace/, 'ns', 'create', 'a@b', '--store', store);
+  assert.match((await mvfuse('ns', 'list', '--store', store)).stdout, /^NAME .*\ntest .* never\n$/);
+  const [listed] = JSON.parse((await mvfuse('ns', 'list', '--json', '--store', store)).stdout) as [{ name: string }];
+  assert.equal(listed.name, 'test');
+});
+
+test('--no-create and a version that does not exist', async () => {
+  const flags = ['--mountpoint', join(base, 'm'), '--store', store];
+  await refused(3, /no namespace/i, ...flags, '--namespaces', 'a=missing', '--no-create');
+  await refused(3, /has no version/, ...flags, '--namespaces', `a=test@${'0'.repeat(19)}1`);
+});
+
+test('with a daemon, commands go through it', async () => {
+  const mount = await TestMount.start({ base, namespaces: 'mydb=test' });
+  try {
+    await sqlite3(mount.path(), 'CREATE TABLE t(a); INSERT INTO t VALUES(1)');
+    const text = await mvfuse('log', 'test', '--store', store);
+    assert.match(text.stdout, /^VERSION +TIME +PAGES +SIZE\n([0-9a-f]{20} .*\n){2}$/);
+    const entries = JSON.parse((await mvfuse('log', 'test', '--json', '--limit', '1', '--store', store)).stdout);
+    assert.deepEqual(Object.keys(entries[0]).sort(), [
+      'bytes',
+      'pageBytes',
+      'pageCount',
+      'sizeBytes',
+      'timeMs',
+      'version',
+    ]);
+    assert.match((await mvfuse('ns', 'stat', 'test', '--store', store)).stdout, /page size {2}4096 bytes/);
+    assert.equal((await mvfuse('ns', 'create', 'second', '--store', store)).status, 0);
+    await refused(3, /no namespace/i, 'log', 'missing', '--store', store);
+    await refused(
+      8,
+      /in use by process \d+/,
+      '--mountpoint',
+      join(base, 'm2'),
+      '--namespaces',
+      'a=b',
+      '--store',
+      store,
+    );
+    const lines = mount.log
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const commits = lines.filter((line) => line.msg === 'commit');
+    assert.equal(commits.length, 2);
+    for (const field of ['namespace', 'version', 'pages', 'bytes', 'ms']) assert.ok(field in commits[0]!, field);
+  } finally {
+    assert.equal(await mount.unmount(), 0);
+  }
+  assert.equal((await mvfuse('ns', 'stat', 'second', '--store', store)).status, 0);
+});
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  test(`${signal} ends the daemon cleanly with a transaction open`, async () => {
+    const mount = await TestMount.start({ base, namespaces: 'mydb=test' });
+    const client = new Client();
+    try {
+      await client.open(mount.path());
+      const [[before]] = (await client.exec('SELECT count(*) FROM t')) as [[number]];
+      await client.exec('INSERT INTO t VALUES(2)');
+      await client.exec('BEGIN IMMEDIATE');
+      await client.exec('INSERT INTO t VALUES(3)');
+      mount.child.kill(signal);
+      assert.equal(await mount.exited(), 0);
+      assert.equal(mount.mounted, false);
+      await assert.rejects(client.exec('COMMIT'));
+      const again = await TestMount.start({ base, namespaces: 'mydb=test' });
+      try {
+        assert.equal(await sqlite3(again.path(), 'SELECT count(*) FROM t'), String(before + 1));
+      } finally {
+        assert.equal(await again.unmount(), 0);
+      }
+    } finally {
+      await client.kill();
+      await mount.remove({ keepFiles: true });
+    }
+  });
+}
+
+test('--read-only refuses writes and still reads', async () => {
+  const mount = await TestMount.start({ base, namespaces: 'mydb=test' }, ['--read-only']);
+  try {
+    assert.match(await sqlite3(mount.path(), 'SELECT count(*) FROM t'), /^\d+$/);
+    assert.match((await run('sqlite3', [mount.path()], 'INSERT INTO t VALUES(1);')).stderr, /readonly database/);
+  } finally {
+    assert.equal(await mount.unmount(), 0);
+  }
+});

@@ -1,0 +1,80 @@
+// Uncommitted bytes over a base, against a plain buffer, in memory and spilled.
+
+import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
+import { test } from 'node:test';
+import { EMPTY_BASE, Overlay } from '../../../src/fuse/overlay.js';
+
+function randomFrom(seed: number): (below: number) => number {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+for (const memoryBytesMax of [1 << 30, 8192, 0]) {
+  test(`random writes and truncations, ${memoryBytesMax} bytes in memory`, async () => {
+    const seed = Number(process.env.MVFUSE_TEST_SEED ?? Date.now() % 2 ** 31);
+    console.log(`seed ${seed}`);
+    const random = randomFrom(seed);
+    const original = Buffer.from(Array.from({ length: 50_000 }, () => random(256)));
+    const base = {
+      sizeBytes: original.length,
+      read: async (offset: number, length: number) => {
+        assert.ok(offset >= 0 && length > 0 && offset + length <= original.length, 'read outside the base');
+        return Buffer.from(original.subarray(offset, offset + length));
+      },
+    };
+    const overlay = new Overlay(base, { memoryBytesMax, directory: tmpdir() });
+    let expected = Buffer.from(original);
+    for (let step = 0; step < 600; step += 1) {
+      if (random(5) === 0) {
+        const size = random(80_000);
+        await overlay.truncate(size);
+        const resized = Buffer.alloc(size);
+        expected.copy(resized);
+        expected = resized;
+      } else {
+        const offset = random(70_000);
+        const data = Buffer.from(Array.from({ length: 1 + random(random(2) === 0 ? 10_000 : 16) }, () => random(256)));
+        await overlay.write(offset, Buffer.from(data));
+        const size = Math.max(expected.length, offset + data.length);
+        const grown = Buffer.alloc(size);
+        expected.copy(grown);
+        data.copy(grown, offset);
+        expected = grown;
+      }
+      assert.equal(overlay.sizeBytes, expected.length, `step ${step}`);
+      const offset = random(expected.length + 10);
+      const length = random(20_000);
+      assert.ok(
+        (await overlay.read(offset, length)).equals(expected.subarray(offset, offset + length)),
+        `step ${step}`,
+      );
+    }
+    assert.ok((await overlay.read(0, expected.length)).equals(expected));
+    for (const pageBytes of [512, 4096, 65536]) {
+      const touched = new Set(overlay.pagesTouched(pageBytes));
+      for (let page = 1; (page - 1) * pageBytes < expected.length; page += 1) {
+        const [from, to] = [(page - 1) * pageBytes, Math.min(page * pageBytes, expected.length)];
+        const before = Buffer.alloc(to - from);
+        original.subarray(from, to).copy(before);
+        const differs = !before.equals(expected.subarray(from, to));
+        assert.ok(!differs || touched.has(page), `page ${page} of ${pageBytes} differs and is not touched`);
+      }
+    }
+    await overlay.dispose();
+  });
+}
+
+test('an untouched overlay says so', async () => {
+  const overlay = new Overlay(EMPTY_BASE, { memoryBytesMax: 0, directory: tmpdir() });
+  assert.equal(overlay.touched, false);
+  await overlay.truncate(0);
+  assert.equal(overlay.touched, false);
+  await overlay.write(5000, Buffer.from('x'));
+  assert.ok(overlay.touched && overlay.covers(5000, 5000) && !overlay.covers(0, 99));
+  assert.deepEqual(overlay.pagesTouched(4096), [2]);
+  await overlay.dispose();
+});
