@@ -246,10 +246,22 @@ export class Dispatcher {
 
   // --- callers and handles
 
+  /** Most requests never wait, so the signal is made when somebody asks for it. */
   #caller(request: Request): Caller {
-    const interrupt = new AbortController();
-    this.#interrupts.set(request.unique, interrupt);
-    return { uid: request.uid, gid: request.gid, pid: request.pid, signal: interrupt.signal };
+    const interrupts = this.#interrupts;
+    return {
+      uid: request.uid,
+      gid: request.gid,
+      pid: request.pid,
+      get signal(): AbortSignal {
+        let interrupt = interrupts.get(request.unique);
+        if (interrupt === undefined) {
+          interrupt = new AbortController();
+          interrupts.set(request.unique, interrupt);
+        }
+        return interrupt.signal;
+      },
+    };
   }
 
   #nextHandle(): number {

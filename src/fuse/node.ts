@@ -26,7 +26,7 @@ export interface Caller {
   /** Thread id. */
   readonly pid: number;
   /** Aborts when the caller was interrupted. */
-  readonly signal?: AbortSignal;
+  readonly signal: AbortSignal;
 }
 
 export interface OpenMode {

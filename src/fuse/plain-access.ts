@@ -11,6 +11,7 @@ import { planCommit } from './commit-plan.js';
 import type { DatabaseVersion } from './database-version.js';
 import { RequestError } from './errno.js';
 import { commitTogether, type MountedFile } from './mounted-file.js';
+import type { Caller } from './node.js';
 import { Overlay } from './overlay.js';
 
 /** The read by which SQLite asks whether its cache is still valid: change counter to free-list count. */
@@ -59,14 +60,14 @@ export class PlainAccess {
     return handle.pinned.pieces(offset, length);
   }
 
-  async write(fh: number, offset: number, data: Buffer, signal?: AbortSignal): Promise<void> {
-    await this.#beginWriting(fh, signal);
+  async write(fh: number, offset: number, data: Buffer, caller: Caller): Promise<void> {
+    await this.#beginWriting(fh, caller);
     await this.#dirty!.write(offset, data);
   }
 
   /** @param fh undefined for truncate(2) by path, which is a commit of its own when nobody has the file open */
-  async truncate(fh: number | undefined, sizeBytes: number, signal?: AbortSignal): Promise<void> {
-    await this.#beginWriting(fh, signal);
+  async truncate(fh: number | undefined, sizeBytes: number, caller: Caller): Promise<void> {
+    await this.#beginWriting(fh, caller);
     await this.#dirty!.truncate(sizeBytes);
     if (fh === undefined && !this.#anyWriter()) await this.#finish();
   }
@@ -101,9 +102,9 @@ export class PlainAccess {
     return [...this.#handles.values()].some((handle) => handle.writable);
   }
 
-  async #beginWriting(fh: number | undefined, signal?: AbortSignal): Promise<void> {
+  async #beginWriting(fh: number | undefined, caller: Caller): Promise<void> {
     if (this.#dirty !== undefined) return;
-    await this.#acquire(signal);
+    await this.#acquire(caller);
     try {
       const newest = await this.file.newest();
       const handle = fh === undefined ? undefined : this.#handle(fh);
@@ -123,15 +124,15 @@ export class PlainAccess {
     }
   }
 
-  async #acquire(signal?: AbortSignal): Promise<void> {
+  async #acquire(caller: Caller): Promise<void> {
     const { writeLock } = this.file;
     const deadlineMs = this.file.nowMs() + UNLOCKED_WRITER_WAIT_MS_MAX;
     while (!writeLock.tryAcquire(this)) {
       const leftMs = deadlineMs - this.file.nowMs();
-      if (signal?.aborted) throw new RequestError('EINTR');
+      if (caller.signal.aborted) throw new RequestError('EINTR');
       if (leftMs <= 0) throw new RequestError('EBUSY', 'another connection holds the write lock');
       // A reservation runs out without waking anybody.
-      await writeLock.released.wait(Math.min(leftMs, 20), signal);
+      await writeLock.released.wait(Math.min(leftMs, 20), caller.signal);
     }
   }
 

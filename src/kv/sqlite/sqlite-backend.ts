@@ -1,7 +1,7 @@
 // The embedded engine on disk: a directory with data.sqlite (better-sqlite3, WAL, synchronous=FULL) and
 // the lock of its owner. Reads are made here, on connections of their own; commits by the writer's thread.
 
-import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { KV_READ_CONNECTIONS_MAX } from '../../limits.js';
 import type { Snapshot } from '../buffered-transaction.js';
@@ -63,20 +63,20 @@ export class SqliteBackend implements Backend {
 
 function lockDirectory(directory: string): OwnerLock {
   try {
-    const created = mkdirSync(directory, { recursive: true, mode: 0o700 });
-    if (created !== undefined) makeDurable(directory, dirname(created));
+    createDirectory(directory);
     return OwnerLock.acquire(directory);
   } catch (error) {
     throw toStoreError(error, `opening the store ${directory} failed`);
   }
 }
 
-/** The entries of new directories, from `directory` up to `oldest`, would be lost with the power otherwise. */
-function makeDurable(directory: string, oldest: string): void {
-  for (let path = directory; ; path = dirname(path)) {
-    const descriptor = openSync(path, 'r');
-    fsyncSync(descriptor);
-    closeSync(descriptor);
-    if (path === oldest) return;
-  }
+/** Not mkdir's own recursion: it never ends below /proc, and does not make the entries durable. */
+function createDirectory(directory: string): void {
+  if (existsSync(directory)) return;
+  const parent = dirname(directory);
+  createDirectory(parent);
+  mkdirSync(directory, { mode: 0o700 });
+  const descriptor = openSync(parent, 'r');
+  fsyncSync(descriptor);
+  closeSync(descriptor);
 }
