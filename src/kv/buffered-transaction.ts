@@ -5,12 +5,20 @@
 // transaction that only writes needs none.
 
 import { MvfuseError } from '../errors.js';
-import { KV_KEY_BYTES_MAX, KV_TRANSACTION_BYTES_MAX, KV_TRANSACTION_MS_MAX, KV_VALUE_BYTES_MAX } from '../limits.js';
+import { KV_TRANSACTION_BYTES_MAX, KV_TRANSACTION_MS_MAX } from '../limits.js';
 import { VERSION_BYTES } from '../version.js';
 import { bytesToLatin1 } from './bytes.js';
 import type { KeyValue, RangeOptions, ReadTransaction, Transaction } from './engine.js';
 import type { Mutation } from './mutation.js';
 import { ReadSet } from './read-set.js';
+import {
+  copyKey,
+  copyValue,
+  requireKeyBytes,
+  requireOrder,
+  requireRange,
+  requireValueBytes,
+} from './transaction-arguments.js';
 import { STAMPED, WriteOverlay } from './write-overlay.js';
 
 /** One consistent state of a backend's whole store, at the commit named by `counter`. */
@@ -102,7 +110,8 @@ export class BufferedTransaction implements Transaction {
     requireKeyBytes(key.length);
     const name = bytesToLatin1(key);
     const written = this.#overlay.lookup(name);
-    if (written.own) return typeof written.value === 'symbol' ? refuseStamped() : written.value && Buffer.from(written.value);
+    if (written.own)
+      return typeof written.value === 'symbol' ? refuseStamped() : written.value && Buffer.from(written.value);
     const bytes = Buffer.from(key);
     const snapshot = this.#usable() ?? (await this.#openSnapshot());
     if (recorded) this.reads.addKey(name);
@@ -113,6 +122,8 @@ export class BufferedTransaction implements Transaction {
     requireRange(begin, end, options);
     const [first, last] = [Buffer.from(begin), Buffer.from(end)];
     const snapshot = this.#usable() ?? (await this.#openSnapshot());
+    // What only reads, as most transactions do, needs no names of its keys.
+    if (!recorded && this.mutations.length === 0) return snapshot.getRange(first, last, options);
     const range = { begin: bytesToLatin1(first), end: bytesToLatin1(last) };
     const pairs = this.#overlay.touches(range)
       ? this.#mergeOwnWrites(range, snapshot.getRange(first, last, {}), options)
@@ -174,7 +185,10 @@ export class BufferedTransaction implements Transaction {
   #requireYoung(): void {
     const ageMs = this.#options.monotonicMs() - this.#beganMs;
     if (ageMs <= KV_TRANSACTION_MS_MAX) return;
-    throw new MvfuseError('LIMIT', `the transaction is ${Math.round(ageMs)} ms old; at most ${KV_TRANSACTION_MS_MAX} ms are allowed`);
+    throw new MvfuseError(
+      'LIMIT',
+      `the transaction is ${Math.round(ageMs)} ms old; at most ${KV_TRANSACTION_MS_MAX} ms are allowed`,
+    );
   }
 
   #requireSmall(): void {
@@ -187,35 +201,6 @@ function mutationBytes(mutation: Mutation): number {
   let bytes = 0;
   for (const field of Object.values(mutation)) if (typeof field !== 'string') bytes += field.length;
   return bytes;
-}
-
-function copyKey(key: Uint8Array): Buffer {
-  requireKeyBytes(key.length);
-  return Buffer.from(key);
-}
-
-function copyValue(value: Uint8Array): Buffer {
-  requireValueBytes(value.length);
-  return Buffer.from(value);
-}
-
-function requireKeyBytes(length: number): void {
-  if (length > KV_KEY_BYTES_MAX) throw new MvfuseError('LIMIT', `a key of ${length} bytes; at most ${KV_KEY_BYTES_MAX} are allowed`);
-}
-
-function requireValueBytes(length: number): void {
-  if (length > KV_VALUE_BYTES_MAX) throw new MvfuseError('LIMIT', `a value of ${length} bytes; at most ${KV_VALUE_BYTES_MAX} are allowed`);
-}
-
-function requireOrder(begin: Uint8Array, end: Uint8Array): void {
-  if (Buffer.compare(begin, end) > 0) throw new MvfuseError('INVALID_ARGUMENT', 'a range ends before it begins');
-}
-
-function requireRange(begin: Uint8Array, end: Uint8Array, { limit }: RangeOptions): void {
-  requireKeyBytes(Math.max(begin.length, end.length));
-  requireOrder(begin, end);
-  if (limit === undefined || (Number.isSafeInteger(limit) && limit > 0)) return;
-  throw new MvfuseError('INVALID_ARGUMENT', `a range's limit must be a positive integer, not ${limit}`);
 }
 
 function refuseStamped(): never {

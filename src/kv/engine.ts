@@ -12,13 +12,17 @@ export interface KeyValue {
 }
 
 export interface RangeOptions {
-  /** At most this many pairs; without it, all of them. */
+  /** At most this many pairs, 1 or more; without it, all of them. */
   readonly limit?: number;
   /** Descending order of keys, starting below `end`. */
   readonly reverse?: boolean;
 }
 
-/** Reads of one consistent state of the whole store. Returned buffers belong to the caller. */
+/**
+ * Reads of one consistent state of the whole store. Returned buffers belong to the caller.
+ * @throws LIMIT for a key past KV_KEY_BYTES_MAX or when the transaction is older than KV_TRANSACTION_MS_MAX,
+ *   INVALID_ARGUMENT for a range that ends before it begins or a limit below 1, BUSY, STORE_FAILED
+ */
 export interface ReadTransaction {
   get(key: Uint8Array): Promise<Buffer | undefined>;
   /** Pairs with begin <= key < end, ascending unless `reverse`. */
@@ -26,9 +30,11 @@ export interface ReadTransaction {
 }
 
 /**
- * A transaction with reads and buffered writes. Reads see the state when the transaction began and
- * its own writes before them; what was read is checked at commit, so committed transactions are
- * serialisable in the order of their versions. Arguments are copied: the caller may reuse its buffers.
+ * A transaction with reads and buffered writes. Reads see one state of the store, no older than the
+ * transaction's beginning, and its own writes before them; what was read is checked at commit, so
+ * committed transactions are serialisable in the order of their versions. Of a range cut by its limit
+ * only the part up to the last pair counts as read. Arguments are copied: the caller may reuse its buffers.
+ * Once `body` has settled the transaction is refused with INVALID_ARGUMENT.
  */
 export interface Transaction extends ReadTransaction {
   set(key: Uint8Array, value: Uint8Array): void;
@@ -37,7 +43,10 @@ export interface Transaction extends ReadTransaction {
   clearRange(begin: Uint8Array, end: Uint8Array): void;
   /** Sets the key prefix + version (10 bytes) + suffix, where version is this commit's. Not readable before commit. */
   setVersionstampedKey(prefix: Uint8Array, suffix: Uint8Array, value: Uint8Array): void;
-  /** Sets the value prefix + version (10 bytes) + suffix, where version is this commit's. Not readable before commit. */
+  /**
+   * Sets the value prefix + version (10 bytes) + suffix, where version is this commit's. Not readable before
+   * commit: a read of it in this transaction is refused with INVALID_ARGUMENT.
+   */
   setVersionstampedValue(key: Uint8Array, prefix: Uint8Array, suffix: Uint8Array): void;
   /** Like getRange/get, but a later change of what was read does not make this transaction conflict. */
   readonly snapshot: ReadTransaction;
@@ -54,9 +63,11 @@ export interface Engine {
    * Runs `body`, then commits what it wrote, atomically. When a transaction that committed meanwhile
    * changed what `body` read, runs it again (KV_ATTEMPTS_MAX times at the most, then BUSY); so `body`
    * must have no effects of its own. When it resolves, the commit is durable and visible to every
-   * transaction and read that begins later. When it rejects, nothing was written and never will be.
+   * transaction and read that begins later. When it rejects, nothing was written and never will be; only
+   * after STORE_FAILED it is unknown until the store is opened again whether all of it was, or nothing.
    * An error thrown by `body` aborts and is passed on.
-   * @throws LIMIT past the contract's limits, STORE_FAILED, NO_SPACE, CLOSED
+   * @throws LIMIT past the contract's limits, NO_SPACE, BUSY, CLOSED; STORE_FAILED: when it was the commit
+   *   that failed, every later call is refused in the same way
    */
   transact<T>(body: (transaction: Transaction) => Promise<T>): Promise<TransactionResult<T>>;
 

@@ -17,7 +17,8 @@ export async function retryConflicts<T>(attempt: () => Promise<T | typeof CONFLI
   for (let attempts = 1; attempts <= KV_ATTEMPTS_MAX; attempts++) {
     const answer = await attempt();
     if (answer !== CONFLICT) return answer;
-    if (attempts > PROMPT_ATTEMPTS) await sleep(random() * Math.min(2 ** (attempts - PROMPT_ATTEMPTS), KV_RETRY_PAUSE_MS_MAX));
+    if (attempts > PROMPT_ATTEMPTS)
+      await sleep(random() * Math.min(2 ** (attempts - PROMPT_ATTEMPTS), KV_RETRY_PAUSE_MS_MAX));
   }
   throw new MvfuseError('BUSY', `the transaction conflicted ${KV_ATTEMPTS_MAX} times: the store is overloaded`);
 }

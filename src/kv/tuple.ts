@@ -10,7 +10,7 @@
 // Across types the order is bytes, strings, integers, versions.
 
 import { MvfuseError } from '../errors.js';
-import { VERSION_BYTES, type Version, versionFromBytes } from '../version.js';
+import { VERSION_BYTES, type Version, versionFromBytes, versionToBytes } from '../version.js';
 
 export interface VersionElement {
   readonly version: Version;
@@ -63,15 +63,18 @@ export function unpackTuple(key: Uint8Array): TupleElement[] {
 }
 
 function packElement(element: TupleElement, bytes: number[]): void {
-  if (typeof element === 'number') return packInteger(element, bytes);
-  if (typeof element === 'string') return packEscaped(STRING_CODE, Buffer.from(element, 'utf8'), bytes);
-  if (element instanceof Uint8Array) return packEscaped(BYTES_CODE, element, bytes);
-  bytes.push(VERSION_CODE, ...Buffer.from(element.version, 'hex'));
+  if (typeof element === 'number') packInteger(element, bytes);
+  else if (typeof element === 'string') packEscaped(STRING_CODE, Buffer.from(element, 'utf8'), bytes);
+  else if (element instanceof Uint8Array) packEscaped(BYTES_CODE, element, bytes);
+  else bytes.push(VERSION_CODE, ...versionToBytes(element.version));
 }
 
 function packInteger(value: number, bytes: number[]): void {
   if (!Number.isSafeInteger(value) || value < 0) {
-    throw new MvfuseError('INVALID_ARGUMENT', `${value} cannot be part of a key: a non-negative safe integer is needed`);
+    throw new MvfuseError(
+      'INVALID_ARGUMENT',
+      `${value} cannot be part of a key: a non-negative safe integer is needed`,
+    );
   }
   const significant: number[] = [];
   for (let rest = value; rest > 0; rest = Math.floor(rest / 256)) significant.unshift(rest % 256);
@@ -99,7 +102,8 @@ function unpackElement(key: Uint8Array, offset: number): { element: TupleElement
     return { element: { version: versionFromBytes(key.subarray(offset + 1, next)) }, next };
   }
   const length = code - INTEGER_CODE;
-  if (length < 0 || length > INTEGER_BYTES_MAX) throw new MvfuseError('CORRUPT', `a key holds the unknown type ${code}`);
+  if (length < 0 || length > INTEGER_BYTES_MAX)
+    throw new MvfuseError('CORRUPT', `a key holds the unknown type ${code}`);
   const next = requireLength(key, offset + 1 + length);
   let value = 0;
   for (const byte of key.subarray(offset + 1, next)) value = value * 256 + byte;

@@ -8,7 +8,8 @@ import type { CommitRequest, Page } from './types.js';
 
 /** @throws INVALID_ARGUMENT, LIMIT */
 export function validateRequests(requests: readonly CommitRequest[]): void {
-  if (requests.length > COMMIT_MEMBERS_MAX) throw new MvfuseError('LIMIT', `a commit of more than ${COMMIT_MEMBERS_MAX} files`);
+  if (requests.length > COMMIT_MEMBERS_MAX)
+    throw new MvfuseError('LIMIT', `a commit of more than ${COMMIT_MEMBERS_MAX} files`);
   const namespaces = new Set(requests.map(({ namespace }) => namespace));
   if (namespaces.size < requests.length) throw invalid('a commit names a namespace twice');
   for (const request of requests) validateRequest(request);
@@ -28,9 +29,11 @@ function validateRequest(request: CommitRequest): void {
   const { base, pageBytes, sizeBytes } = request;
   if (!isVersion(base)) throw invalid(`the base "${base}" is not a version`);
   const isPowerOfTwo = Number.isInteger(Math.log2(pageBytes));
-  if (!isPowerOfTwo || pageBytes < PAGE_BYTES_MIN || pageBytes > PAGE_BYTES_MAX) throw invalid(`${pageBytes} is not a page size`);
+  if (!isPowerOfTwo || pageBytes < PAGE_BYTES_MIN || pageBytes > PAGE_BYTES_MAX)
+    throw invalid(`${pageBytes} is not a page size`);
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) throw invalid(`${sizeBytes} is not a size`);
-  if (pageCountOf(request) > PAGE_COUNT_MAX) throw new MvfuseError('LIMIT', `a file of more than ${PAGE_COUNT_MAX} pages`);
+  if (pageCountOf(request) > PAGE_COUNT_MAX)
+    throw new MvfuseError('LIMIT', `a file of more than ${PAGE_COUNT_MAX} pages`);
 }
 
 function invalid(message: string): MvfuseError {

@@ -130,7 +130,8 @@ async function writeMember(transaction: Transaction, member: TakenMember, nowMs:
   const state: HeadState = { timeMs: Math.max(base.timeMs, nowMs), pageBytes, sizeBytes };
   const shrunkTo = shrunkPage(base, state);
   writePages(transaction, member);
-  if (shrunkTo !== undefined) transaction.setVersionstampedKey(shrinkKeyPrefix(namespace), NONE, encodeNumber(shrunkTo));
+  if (shrunkTo !== undefined)
+    transaction.setVersionstampedKey(shrinkKeyPrefix(namespace), NONE, encodeNumber(shrunkTo));
   const pages = bulk === undefined ? member.pages.map(({ number }) => number) : undefined;
   const change = encodeChange({ ...state, pageCount: member.pageCount, bytes: member.bytes, pages });
   transaction.setVersionstampedKey(logKeyPrefix(namespace), NONE, change);
@@ -141,7 +142,8 @@ async function writeMember(transaction: Transaction, member: TakenMember, nowMs:
 
 function writePages(transaction: Transaction, { request: { namespace }, pages, bulk }: TakenMember): void {
   if (bulk !== undefined) transaction.setVersionstampedKey(bulkKeyPrefix(namespace), NONE, encodeBulk(bulk));
-  for (const { number, stored } of pages) transaction.setVersionstampedKey(pageKeyPrefix(namespace, number), NONE, stored);
+  for (const { number, stored } of pages)
+    transaction.setVersionstampedKey(pageKeyPrefix(namespace, number), NONE, stored);
 }
 
 /** With another page size no older image means anything; in a shorter file, those past its end. */
@@ -154,5 +156,8 @@ function shrunkPage(base: HeadState, next: HeadState): number | undefined {
 function requireCutPage({ request, lastPage }: TakenMember, base: HeadState): void {
   const isCut = request.sizeBytes < base.sizeBytes && request.sizeBytes % request.pageBytes !== 0;
   if (!isCut || lastPage === pageCountOf(request)) return;
-  throw new MvfuseError('INVALID_ARGUMENT', `the file is cut inside of page ${pageCountOf(request)}, which is not among the pages`);
+  throw new MvfuseError(
+    'INVALID_ARGUMENT',
+    `the file is cut inside of page ${pageCountOf(request)}, which is not among the pages`,
+  );
 }

@@ -16,8 +16,8 @@
 // STAGING is apart from the namespaces so that what a crash left is found without a look at every one.
 // The numbers are part of the format; 8 to 15 are kept for tags, leases, pins and forks.
 
-import { type KeyRange, packTuple, packVersionPrefix, tupleRange, unpackTuple } from '../kv/tuple.js';
 import { keyAfter } from '../kv/bytes.js';
+import { type KeyRange, packTuple, packVersionPrefix, tupleRange, unpackTuple } from '../kv/tuple.js';
 import type { Version } from '../version.js';
 import type { NamespaceId, PageNumber } from './types.js';
 
@@ -57,9 +57,11 @@ export function stageOfStagingKey(key: Buffer): { namespace: NamespaceId; stage:
 export const metaKey = (namespace: NamespaceId): Buffer => packTuple(NAMESPACE, namespace, META);
 export const headKey = (namespace: NamespaceId): Buffer => packTuple(NAMESPACE, namespace, HEAD);
 
-export const timeKey = (namespace: NamespaceId, timeMs: number): Buffer => packTuple(NAMESPACE, namespace, TIME, timeMs);
+export const timeKey = (namespace: NamespaceId, timeMs: number): Buffer =>
+  packTuple(NAMESPACE, namespace, TIME, timeMs);
 
-export const logKey = (namespace: NamespaceId, version: Version): Buffer => packTuple(NAMESPACE, namespace, LOG, { version });
+export const logKey = (namespace: NamespaceId, version: Version): Buffer =>
+  packTuple(NAMESPACE, namespace, LOG, { version });
 export const logKeyPrefix = (namespace: NamespaceId): Buffer => packVersionPrefix(NAMESPACE, namespace, LOG);
 export const logRange = (namespace: NamespaceId): KeyRange => tupleRange(packTuple(NAMESPACE, namespace, LOG));
 
@@ -67,9 +69,11 @@ export const shrinkKeyPrefix = (namespace: NamespaceId): Buffer => packVersionPr
 export const bulkKeyPrefix = (namespace: NamespaceId): Buffer => packVersionPrefix(NAMESPACE, namespace, BULK);
 
 /** Shrink entries of the commits after `version`. */
-export const shrinkRangeAfter = (namespace: NamespaceId, version: Version): KeyRange => rangeAfter(namespace, SHRINK, version);
+export const shrinkRangeAfter = (namespace: NamespaceId, version: Version): KeyRange =>
+  rangeAfter(namespace, SHRINK, version);
 /** Bulk entries of the commits after `version`. */
-export const bulkRangeAfter = (namespace: NamespaceId, version: Version): KeyRange => rangeAfter(namespace, BULK, version);
+export const bulkRangeAfter = (namespace: NamespaceId, version: Version): KeyRange =>
+  rangeAfter(namespace, BULK, version);
 
 export const pageKeyPrefix = (namespace: NamespaceId, page: PageNumber): Buffer =>
   packVersionPrefix(NAMESPACE, namespace, PAGE, page);

@@ -99,7 +99,13 @@ export class NamespaceHistories {
   }
 
   /** Takes in a commit on top of `base`, of which nothing else came between. */
-  advance(namespace: NamespaceId, base: Version, version: Version, bulk: Bulk | undefined, shrink: Shrink | undefined): void {
+  advance(
+    namespace: NamespaceId,
+    base: Version,
+    version: Version,
+    bulk: Bulk | undefined,
+    shrink: Shrink | undefined,
+  ): void {
     const known = this.#known.get(namespace) ?? EMPTY_HISTORY;
     if (known.upTo < base || known.upTo >= version) return;
     this.#known.set(namespace, appendHistory(known, version, bulk ? [bulk] : [], shrink ? [shrink] : []));

@@ -12,7 +12,8 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 export function validateNamespaceName(name: string): void {
   const bytes = Buffer.byteLength(name);
   if (bytes === 0) throw refused(name, 'it is empty');
-  if (bytes > NAMESPACE_NAME_BYTES_MAX) throw refused(name, `it is ${bytes} bytes long, at most ${NAMESPACE_NAME_BYTES_MAX} are allowed`);
+  if (bytes > NAMESPACE_NAME_BYTES_MAX)
+    throw refused(name, `it is ${bytes} bytes long, at most ${NAMESPACE_NAME_BYTES_MAX} are allowed`);
   if (REFUSED.test(name)) throw refused(name, 'control characters, "@", "," and "=" are not allowed');
   if (LONE_SURROGATE.test(name)) throw refused(name, 'it is no valid Unicode');
 }

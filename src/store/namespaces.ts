@@ -6,7 +6,15 @@ import { NAMESPACE_ID_MAX, PAGE_BYTES_DEFAULT } from '../limits.js';
 import { ZERO_VERSION } from '../version.js';
 import { headKey, metaKey, nameKey, nameOfKey, nameRange, namespaceSequenceKey } from './keys.js';
 import { validateNamespaceName } from './namespace-name.js';
-import { decodeHead, decodeMeta, decodeNamespaceId, decodeNumber, encodeHead, encodeMeta, encodeNumber } from './records.js';
+import {
+  decodeHead,
+  decodeMeta,
+  decodeNamespaceId,
+  decodeNumber,
+  encodeHead,
+  encodeMeta,
+  encodeNumber,
+} from './records.js';
 import type { Head, NamespaceId, NamespaceInfo } from './types.js';
 
 /** The head before the first commit: an empty file. */
@@ -18,7 +26,8 @@ export function emptyHead(createdMs: number): Head {
 export async function createNamespace(engine: Engine, name: string, createdMs: number): Promise<NamespaceInfo> {
   validateNamespaceName(name);
   const { value } = await engine.transact(async (transaction) => {
-    if (await transaction.get(nameKey(name))) throw new MvfuseError('ALREADY_EXISTS', `the namespace "${name}" exists already`);
+    if (await transaction.get(nameKey(name)))
+      throw new MvfuseError('ALREADY_EXISTS', `the namespace "${name}" exists already`);
     const id = (await issueId(transaction, namespaceSequenceKey)) as NamespaceId;
     if (id > NAMESPACE_ID_MAX) throw new MvfuseError('LIMIT', `a store holds at most ${NAMESPACE_ID_MAX} namespaces`);
     const head = emptyHead(createdMs);

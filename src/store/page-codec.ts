@@ -19,7 +19,8 @@ export interface StoredPageName {
 
 /** A new buffer; its page is at `pageOfStored`. */
 export function encodePage(page: PageNumber, data: Uint8Array): Buffer {
-  const stored = Buffer.allocUnsafe(HEADER_BYTES + data.length);
+  // Not from Buffer's pool: a cached page would keep a whole slab of it.
+  const stored = Buffer.allocUnsafeSlow(HEADER_BYTES + data.length);
   stored[0] = CODEC_RAW;
   stored.writeUInt32BE(crc32(data, page), 1);
   stored.set(data, HEADER_BYTES);
@@ -37,7 +38,8 @@ export function pageOfStored(stored: Buffer): Buffer {
  */
 export function decodePage(stored: Buffer, pageBytes: number, name: StoredPageName): Buffer {
   const data = pageOfStored(stored);
-  if (stored.length <= HEADER_BYTES || data.length > pageBytes) throw corrupt(name, `it is ${stored.length} bytes long`);
+  if (stored.length <= HEADER_BYTES || data.length > pageBytes)
+    throw corrupt(name, `it is ${stored.length} bytes long`);
   if (stored[0] !== CODEC_RAW) throw corrupt(name, `its codec is ${stored[0]}`);
   if (stored.readUInt32BE(1) !== crc32(data, name.page)) throw corrupt(name, 'its checksum does not match');
   return padPage(data, pageBytes);
@@ -48,5 +50,8 @@ export function padPage(data: Buffer, pageBytes: number): Buffer {
 }
 
 function corrupt({ namespace, page, version }: StoredPageName, reason: string): MvfuseError {
-  return new MvfuseError('CORRUPT', `page ${page} of namespace ${namespace} at version ${version} is damaged: ${reason}`);
+  return new MvfuseError(
+    'CORRUPT',
+    `page ${page} of namespace ${namespace} at version ${version} is damaged: ${reason}`,
+  );
 }

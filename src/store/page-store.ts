@@ -11,7 +11,7 @@ import { logRange, versionOfKey } from './keys.js';
 import { NamespaceHistories } from './namespace-history.js';
 import { createNamespace, listNamespaces, statNamespace } from './namespaces.js';
 import { PageCache } from './page-cache.js';
-import { pageOfStored, padPage } from './page-codec.js';
+import { padPage, pageOfStored } from './page-codec.js';
 import { PageReader } from './page-reader.js';
 import { decodeChange, toLogEntry } from './records.js';
 import { discardStage, listStages, markDead, type StageName } from './stage.js';

@@ -135,5 +135,6 @@ function decodeHeadState(bytes: Buffer, offset: number): HeadState {
 }
 
 function requireBytes(bytes: Buffer, length: number, what: string): void {
-  if (bytes.length < length) throw new MvfuseError('CORRUPT', `a ${what} of ${bytes.length} bytes: ${length} are needed`);
+  if (bytes.length < length)
+    throw new MvfuseError('CORRUPT', `a ${what} of ${bytes.length} bytes: ${length} are needed`);
 }

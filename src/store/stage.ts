@@ -49,7 +49,8 @@ export class Stage {
   static async begin(engine: Engine, { namespace, base }: CommitRequest, chunkBytesMax: number): Promise<Stage> {
     const { value: stage } = await engine.transact(async (transaction) => {
       const head = await readHead(transaction, namespace);
-      if (head.version !== base) throw new MvfuseError('CONFLICT', `the head of namespace ${namespace} moved to ${head.version}`);
+      if (head.version !== base)
+        throw new MvfuseError('CONFLICT', `the head of namespace ${namespace} moved to ${head.version}`);
       const stage = await issueId(transaction, stageSequenceKey);
       transaction.set(stagingKey(namespace, stage), ALIVE);
       return stage;

@@ -58,7 +58,9 @@ class MemorySnapshot implements Snapshot {
     let [first, last] = [position(this.#pairs, begin), position(this.#pairs, end)];
     if (limit !== undefined && reverse) first = Math.max(first, last - limit);
     else if (limit !== undefined) last = Math.min(last, first + limit);
-    const pairs = this.#pairs.slice(first, last).map(({ key, value }) => ({ key: Buffer.from(key), value: Buffer.from(value) }));
+    const pairs = this.#pairs
+      .slice(first, last)
+      .map(({ key, value }) => ({ key: Buffer.from(key), value: Buffer.from(value) }));
     return reverse ? pairs.reverse() : pairs;
   }
 

@@ -5,6 +5,7 @@
 // readers of now are done (at most RESTART_WAIT_MS; the next group tries again).
 
 import type Database from 'better-sqlite3';
+import { isPassing, toStoreError } from './sqlite-error.js';
 
 const CHECKPOINT_BYTES = 8 * 1024 * 1024;
 const RESTART_FRAMES = 65_536;
@@ -18,11 +19,24 @@ export class Checkpointer {
     this.#db = db;
   }
 
-  /** To be called after a group; `bytes` is about what it wrote. Throws what SQLite throws. */
+  /**
+   * To be called after a group; `bytes` is about what it wrote. Without space the log stays as it is, and a
+   * later group tries again.
+   * @throws STORE_FAILED, CORRUPT
+   */
   afterGroup(bytes: number): void {
     this.#writtenBytes += bytes;
     if (this.#writtenBytes < CHECKPOINT_BYTES) return;
     this.#writtenBytes = 0;
+    try {
+      this.#copyBack();
+    } catch (cause) {
+      const error = toStoreError(cause, 'checkpointing the store failed');
+      if (!isPassing(error)) throw error;
+    }
+  }
+
+  #copyBack(): void {
     const [result] = this.#db.pragma('wal_checkpoint(PASSIVE)') as { log: number; checkpointed: number }[];
     if (result === undefined || result.log - result.checkpointed < RESTART_FRAMES) return;
     const timeoutMs = this.#db.pragma('busy_timeout', { simple: true }) as number;

@@ -37,6 +37,7 @@ export class GroupCommitter {
   #durableCounter: number;
   /** The last one issued; a group that failed leaves a gap. */
   #lastCounter: number;
+  #failure: MvfuseError | undefined;
 
   constructor(db: Database.Database) {
     this.#db = db;
@@ -54,9 +55,10 @@ export class GroupCommitter {
     this.#log = new ConflictLog(this.#durableCounter, KV_CONFLICT_LOG_WRITES_MAX);
   }
 
-  /** When this returns, every member that has a counter is durable. */
+  /** When this returns, every member that has a counter is durable. After a fatal outcome there are only such. */
   commit(members: readonly PendingCommit[]): GroupOutcome {
     try {
+      if (this.#failure !== undefined) throw this.#failure;
       this.#statements.begin.run();
       const outcomes = members.map((member) => this.#applyMember(member));
       this.#finish(outcomes);
@@ -67,7 +69,8 @@ export class GroupCommitter {
   }
 
   #applyMember(member: PendingCommit): CommitOutcome {
-    if (member.readCounter !== undefined && this.#log.conflicts(member.readCounter, member.reads)) return { conflict: true };
+    if (member.readCounter !== undefined && this.#log.conflicts(member.readCounter, member.reads))
+      return { conflict: true };
     const counter = nextCounter(this.#lastCounter, member.clockMs);
     const version = counterToBytes(counter);
     const mutations = member.mutations.map((mutation) => resolveMutation(mutation, version));
@@ -103,6 +106,7 @@ export class GroupCommitter {
       failure = new MvfuseError('STORE_FAILED', `rolling back failed after: ${error.message}`, { cause });
     }
     const fatal = !isPassing(failure);
+    if (fatal) this.#failure = failure;
     const { message } = failure;
     const outcome = { error: { code: fatal ? 'STORE_FAILED' : failure.code, message } as const };
     return { outcomes: Array.from({ length: memberCount }, () => outcome), fatal };
@@ -112,5 +116,10 @@ export class GroupCommitter {
 /** Errors of one statement's arguments; all others say something of the file or the disk. */
 function concernsMemberOnly(cause: unknown): boolean {
   const code = (cause as { code?: string }).code ?? '';
-  return code.startsWith('SQLITE_CONSTRAINT') || code === 'SQLITE_TOOBIG' || cause instanceof RangeError || cause instanceof TypeError;
+  return (
+    code.startsWith('SQLITE_CONSTRAINT') ||
+    code === 'SQLITE_TOOBIG' ||
+    cause instanceof RangeError ||
+    cause instanceof TypeError
+  );
 }

@@ -29,7 +29,8 @@ export class PairWriter {
   apply(mutation: ResolvedMutation): void {
     switch (mutation.kind) {
       case 'set':
-        return this.#set(mutation.key, mutation.value);
+        this.#set(mutation.key, mutation.value);
+        return;
       case 'clear':
         this.#clearContent(mutation.key);
         this.#delete.run(mutation.key);

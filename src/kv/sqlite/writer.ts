@@ -34,10 +34,12 @@ export class Writer {
 
   /** Creates the store's tables when there are none. @throws STORE_FORMAT, STORE_FAILED, NO_SPACE */
   static async start(data: WriterData): Promise<Writer> {
-    const worker = new Worker(new URL('./writer-worker.js', import.meta.url), { workerData: data });
+    // Node's own flags of this process (--input-type, …) need not suit a worker's file.
+    const worker = new Worker(new URL('./writer-worker.js', import.meta.url), { workerData: data, execArgv: [] });
     const first = await new Promise<WriterReply>((resolve, reject) => {
       worker.once('message', resolve);
       worker.once('error', reject);
+      worker.once('exit', reject);
     }).catch((cause) => {
       throw new MvfuseError('STORE_FAILED', `the writer of the store did not start: ${cause}`, { cause });
     });

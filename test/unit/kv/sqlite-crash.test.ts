@@ -21,13 +21,17 @@ test('every acknowledged commit survives SIGKILL', async () => {
       const versions = await commitUntilKilled(directory, randomInteger(random, 1, 200));
       acknowledged.push(...versions);
       const engine = await openEngine(`sqlite:${directory}`, { clock: Date.now });
-      const [stored, last] = await engine.read(async (t) => [
-        await t.getRange(Buffer.from('log/'), Buffer.from('log0')),
-        await t.get(Buffer.from('last')),
-      ] as const);
+      const [stored, last] = await engine.read(
+        async (t) =>
+          [await t.getRange(Buffer.from('log/'), Buffer.from('log0')), await t.get(Buffer.from('last'))] as const,
+      );
       await engine.close();
       const present = stored.map((pair) => pair.key.subarray(4).toString('hex'));
-      assert.deepEqual(acknowledged.filter((version) => !present.includes(version)), [], `round ${round}`);
+      assert.deepEqual(
+        acknowledged.filter((version) => !present.includes(version)),
+        [],
+        `round ${round}`,
+      );
       assert.equal(last?.toString('hex'), present.at(-1), 'a commit is there whole or not at all');
     }
     assert.deepEqual(acknowledged, [...new Set(acknowledged)].sort(), 'no version was issued twice');

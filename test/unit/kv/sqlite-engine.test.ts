@@ -62,7 +62,9 @@ describe('sqlite engine', () => {
   test('missing directories are created, an impossible one is told', async () => {
     const engine = await openEngine(`sqlite:${directory}/a/b/c`, { clock });
     await engine.close();
-    await assert.rejects(openEngine('sqlite:/proc/none/store', { clock }), (error) => isMvfuseError(error, 'STORE_FAILED'));
+    await assert.rejects(openEngine('sqlite:/proc/none/store', { clock }), (error) =>
+      isMvfuseError(error, 'STORE_FAILED'),
+    );
   });
 
   test('the second owner is told who the first one is', async () => {
@@ -78,7 +80,10 @@ describe('sqlite engine', () => {
   test('a newer format, and a file of another program, are refused', async () => {
     await (await open()).close();
     inspect((db) => db.pragma(`user_version = ${DATA_FORMAT + 1}`));
-    await assert.rejects(open(), (error) => isMvfuseError(error, 'STORE_FORMAT') && /newer release/.test(error.message));
+    await assert.rejects(
+      open(),
+      (error) => isMvfuseError(error, 'STORE_FORMAT') && /newer release/.test(error.message),
+    );
     inspect((db) => {
       db.pragma(`user_version = ${DATA_FORMAT}`);
       db.pragma('application_id = 1');
@@ -145,21 +150,36 @@ describe('sqlite engine', () => {
     );
     assert.equal((await engine.read((t) => t.get(key('shared'))))?.[0], 10);
     assert.ok(attempts.every((count, index) => index % 3 === 0 || count === 1));
-    assert.ok(attempts.some((count) => count > 1), 'nothing conflicted: the test tests nothing');
+    assert.ok(
+      attempts.some((count) => count > 1),
+      'nothing conflicted: the test tests nothing',
+    );
   });
 
   test('after a failed write every later call is refused; what was acknowledged is there afterwards', async () => {
     // The limit on file sizes makes write() fail with EFBIG, which SQLite reports as an I/O error.
-    const limited = run('bash', ['-c', `ulimit -f 2000; exec "${process.execPath}" "$0" "$1" until-failure`, committingChildPath, directory]);
+    const limited = run('bash', [
+      '-c',
+      `ulimit -f 2000; exec "${process.execPath}" "$0" "$1" until-failure`,
+      committingChildPath,
+      directory,
+    ]);
     const { stdout } = await limited;
     const lines = stdout.trim().split('\n');
-    assert.deepEqual(lines.slice(-3), ['failed STORE_FAILED', 'commit STORE_FAILED', 'read STORE_FAILED'], lines.slice(-5).join('\n'));
+    assert.deepEqual(
+      lines.slice(-3),
+      ['failed STORE_FAILED', 'commit STORE_FAILED', 'read STORE_FAILED'],
+      lines.slice(-5).join('\n'),
+    );
     const acknowledged = lines.slice(0, -3);
     assert.ok(acknowledged.length > 10);
     const engine = await open();
     const stored = await engine.read((t) => t.getRange(key('log/'), key('log0')));
     const versions = new Set(stored.map((pair) => pair.key.subarray(4).toString('hex')));
-    assert.deepEqual(acknowledged.filter((line) => !versions.has(line)), []);
+    assert.deepEqual(
+      acknowledged.filter((line) => !versions.has(line)),
+      [],
+    );
   });
 
   test('an idle engine does not keep the process alive', async () => {

@@ -20,19 +20,29 @@ test('encodes as FoundationDB’s tuple layer does', () => {
 
 test('integers that are negative, broken or too large are refused', () => {
   for (const value of [-1, 0.5, Number.NaN, 2 ** 53]) {
-    assert.throws(() => packTuple(value), (error) => isMvfuseError(error, 'INVALID_ARGUMENT'));
+    assert.throws(
+      () => packTuple(value),
+      (error) => isMvfuseError(error, 'INVALID_ARGUMENT'),
+    );
   }
 });
 
 test('what is no tuple is refused', () => {
   for (const bytes of ['ff', '1501ff', '16', '0161', '3201', '00']) {
-    assert.throws(() => unpackTuple(Buffer.from(bytes, 'hex')), (error) => isMvfuseError(error, 'CORRUPT'), bytes);
+    assert.throws(
+      () => unpackTuple(Buffer.from(bytes, 'hex')),
+      (error) => isMvfuseError(error, 'CORRUPT'),
+      bytes,
+    );
   }
 });
 
 test('a version’s prefix and its bytes make its key', () => {
   const version = 'ab'.repeat(10) as Version;
-  assert.deepEqual(Buffer.concat([packVersionPrefix('x', 1), Buffer.from(version, 'hex')]), packTuple('x', 1, { version }));
+  assert.deepEqual(
+    Buffer.concat([packVersionPrefix('x', 1), Buffer.from(version, 'hex')]),
+    packTuple('x', 1, { version }),
+  );
 });
 
 test('random tuples keep their order, come back, and nest in their prefix’s range', () => {
@@ -41,7 +51,11 @@ test('random tuples keep their order, come back, and nest in their prefix’s ra
     const [a, b] = [randomTuple(random), randomTuple(random)];
     const [packedA, packedB] = [packTuple(...a), packTuple(...b)];
     assert.deepEqual(packTuple(...unpackTuple(packedA)), packedA);
-    assert.equal(Math.sign(packedA.compare(packedB)), compareTuples(a, b), `${packedA.toString('hex')} ${packedB.toString('hex')}`);
+    assert.equal(
+      Math.sign(packedA.compare(packedB)),
+      compareTuples(a, b),
+      `${packedA.toString('hex')} ${packedB.toString('hex')}`,
+    );
     const { begin, end } = tupleRange(packedA);
     const isInside = packedB.compare(begin) >= 0 && packedB.compare(end) < 0;
     assert.equal(isInside, b.length > a.length && compareTuples(a, b.slice(0, a.length)) === 0);
@@ -55,7 +69,8 @@ function randomTuple(random: Random): TupleElement[] {
 /** From few values, so that equal ones and prefixes are frequent. */
 function randomElement(random: Random): TupleElement {
   const kind = random();
-  if (kind < 0.35) return random() < 0.7 ? randomInteger(random, 0, 300) : Math.floor(random() * 2 ** randomInteger(random, 1, 53));
+  if (kind < 0.35)
+    return random() < 0.7 ? randomInteger(random, 0, 300) : Math.floor(random() * 2 ** randomInteger(random, 1, 53));
   const bytes = randomBytes(random, randomInteger(random, 0, 2)).map((byte) => [0, 1, 0x7f, 0xff][byte % 4]!);
   if (kind < 0.6) return Buffer.from(bytes);
   if (kind < 0.9) return ['', 'a', '\0', 'a\0', 'a\0b', 'é', '\u{10ffff}'][randomInteger(random, 0, 6)]!;
