@@ -1,4 +1,4 @@
-// Short names for requests, in the notation of docs/sqlite-requests.md: rP rS wR … for locks, L for a lookup,
+// Short names for requests, in the notation of docs/testing.md: rP rS wR … for locks, L for a lookup,
 // GA for a getattr, and what is asked of: db, j (rollback journal), mj (super-journal). For traces, for counting
 // round trips, and for tests that answer the n-th request of a kind with an error.
 

@@ -123,10 +123,13 @@ export class Overlay {
       const to = Math.floor(((block + 1) * BLOCK_BYTES - 1) / pageBytes) + 1;
       for (let page = from; page <= Math.min(to, lastPage); page += 1) pages.add(page);
     }
-    // What was cut off and then covered again by a larger size is zeros now.
-    const hiddenTo = Math.min(this.#sizeBytes, this.#base.sizeBytes);
-    for (let at = this.#baseVisible; at < hiddenTo; at += pageBytes) pages.add(Math.floor(at / pageBytes) + 1);
-    if (this.#baseVisible < hiddenTo) pages.add(Math.ceil(hiddenTo / pageBytes));
+    // What was cut off is zeros now: where a larger size covers it again, and in the page of the cut.
+    if (this.#baseVisible < this.#base.sizeBytes) {
+      const cutTo = Math.max(this.#baseVisible, Math.min(this.#sizeBytes, this.#base.sizeBytes));
+      const from = Math.floor(this.#baseVisible / pageBytes) + 1;
+      const to = Math.min(Math.ceil(cutTo / pageBytes), lastPage);
+      for (let page = from; page <= to; page += 1) pages.add(page);
+    }
     return [...pages].sort((a, b) => a - b);
   }
 
