@@ -24,7 +24,7 @@
         "src/protocol/utf8.cc"
       ],
       "include_dirs": ["src"],
-      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED", "_FILE_OFFSET_BITS=64"],
+      "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL", "NODE_ADDON_API_DISABLE_DEPRECATED", "_FILE_OFFSET_BITS=64"],
       "cflags_cc!": ["-fno-exceptions"],
       "cflags_cc": [
         "-fexceptions", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden",

@@ -80,7 +80,7 @@ export const WRITE_RESERVATION_MS = 100;
 /** How long a writer without locks (cp, cat >) waits for the write lock before EBUSY. */
 export const UNLOCKED_WRITER_WAIT_MS_MAX = 10_000;
 
-/** Connections that were resolved but never opened; the oldest are forgotten past this. */
+/** Connections that were resolved but never opened; past this the oldest are given to others. */
 export const UNOPENED_CONNECTIONS_MAX = 1_024;
 
 /** Payload of one FUSE WRITE or READ: what the kernel allows without a larger max_pages. */

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,6 +21,12 @@ void Device::close() {
   if (fd_ < 0) return;
   ::close(fd_);
   fd_ = -1;
+}
+
+bool Device::isConnected() const {
+  if (fd_ < 0) return false;
+  pollfd state{fd_, 0, 0};
+  return poll(&state, 1, 0) == 0;
 }
 
 Device::ReadResult Device::read(uint8_t* buffer, size_t capacity) {

@@ -27,7 +27,8 @@ class Device {
   Device& operator=(const Device&) = delete;
 
   int fd() const { return fd_; }
-  bool isOpen() const { return fd_ >= 0; }
+  /** Whether the kernel's side is alive: neither unmounted nor aborted. */
+  bool isConnected() const;
   void close();
 
   ReadResult read(uint8_t* buffer, size_t capacity);

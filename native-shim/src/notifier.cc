@@ -1,6 +1,7 @@
 #include "notifier.h"
 
 #include <linux/fuse.h>
+#include <pthread.h>
 
 #include <cerrno>
 #include <utility>
@@ -35,6 +36,7 @@ void Notifier::join() {
 }
 
 void Notifier::run() {
+  pthread_setname_np(pthread_self(), "mvfuse-notify");
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
     changed_.wait(lock, [this] { return mustStop_ || !queue_.empty(); });

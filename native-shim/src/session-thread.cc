@@ -1,6 +1,7 @@
 #include "session-thread.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -43,8 +44,15 @@ void SessionThread::start() {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  notifier_.start([this] { wake(); });
-  thread_ = std::thread([this] { run(); });
+  try {
+    notifier_.start([this] { wake(); });
+    thread_ = std::thread([this] { run(); });
+  } catch (...) {
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    notifier_.requestStop();
+    notifier_.join();
+    throw;
+  }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
@@ -64,6 +72,7 @@ void SessionThread::join() {
 }
 
 void SessionThread::run() {
+  pthread_setname_np(pthread_self(), "mvfuse-session");
   int failure = 0;
   while (failure == 0 && !mustEnd()) {
     if (isFull()) {

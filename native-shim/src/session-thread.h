@@ -33,7 +33,10 @@ class SessionThread {
   SessionThread(const SessionThread&) = delete;
   SessionThread& operator=(const SessionThread&) = delete;
 
-  /** Starts this thread and the notifier's; no signal is ever handled on them. */
+  /**
+   * Starts this thread and the notifier's; no signal is ever handled on them.
+   * @throws std::system_error when there are no threads to be had; then neither runs
+   */
   void start();
   /** From the JavaScript thread, after each answer to a request that went through the mailbox. */
   void answered(uint32_t opcode);

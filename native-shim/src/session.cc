@@ -19,6 +19,14 @@ Mounted& mountedOf(const Napi::CallbackInfo& info) {
   return *info[0].As<Napi::External<Mounted>>().Data();
 }
 
+void undo(const Mount& mount) {
+  try {
+    unmountFilesystem(mount);
+  } catch (const SystemFailure&) {
+    // The failure that led here is the one to report.
+  }
+}
+
 }  // namespace
 
 Session::Session(const Napi::CallbackInfo& info)
@@ -43,10 +51,16 @@ Napi::Value Session::mount(const Napi::CallbackInfo& info) {
   } catch (const SystemFailure& failure) {
     throw errnoError(env, failure.error, failure.message);
   }
-  const Napi::Object object = env.GetInstanceData<AddonData>()->sessionClass.New(
-      {Napi::External<Mounted>::New(env, &mounted)});
-  Unwrap(object)->start(env, info[1].As<Napi::Function>(), info[2].As<Napi::Function>());
-  return object;
+  try {
+    const Napi::Object object = env.GetInstanceData<AddonData>()->sessionClass.New(
+        {Napi::External<Mounted>::New(env, &mounted)});
+    Unwrap(object)->start(env, info[1].As<Napi::Function>(), info[2].As<Napi::Function>());
+    return object;
+  } catch (...) {
+    // Nobody would serve it.
+    undo(mounted.mount);
+    throw;
+  }
 }
 
 void Session::start(Napi::Env env, Napi::Function onRequests, Napi::Function onEnd) {
@@ -68,9 +82,16 @@ void Session::start(Napi::Env env, Napi::Function onRequests, Napi::Function onE
   }
   Ref();
   mailbox_.setWaker(waker_);
+  try {
+    thread_.start();
+  } catch (...) {
+    state_ = State::ended;
+    device_.close();
+    napi_release_threadsafe_function(waker_, napi_tsfn_release);
+    throw;
+  }
   // Hooks run last in, first out: the threads end before the environment finalizes the function that they call.
   napi_add_env_cleanup_hook(env, tearDown, this);
-  thread_.start();
 }
 
 void Session::drain(Napi::Env env) {
@@ -120,7 +141,8 @@ void Session::close(const Napi::CallbackInfo&) {
 }
 
 void Session::unmount(const Napi::CallbackInfo& info) {
-  if (state_ == State::ended) return;
+  // Without a connection the mount is gone or dead, and its device number may be another mount's by now.
+  if (!device_.isConnected()) return;
   try {
     unmountFilesystem(mount_);
   } catch (const SystemFailure& failure) {

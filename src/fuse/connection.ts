@@ -190,9 +190,11 @@ export class Connection {
     await this.transaction.end(byRequest);
     this.#plain.unpin();
     // A journal that is still hot belongs to a transaction that is discarded; rolled back later, it would put old
-    // pages over other connections' commits.
+    // pages over other connections' commits. A super-journal stays as long as SQLite lives: the other members roll
+    // back after this one, and a journal whose super-journal is missing reads as committed.
     for (const file of [...this.#privateFiles.values()]) {
-      if (file.kind === 'super-journal' || (await file.hot())) await this.#remove(file);
+      const stale = file.kind === 'super-journal' ? !byRequest : await file.hot();
+      if (stale) await this.#remove(file);
     }
   }
 

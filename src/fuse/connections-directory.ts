@@ -1,9 +1,9 @@
 // `.c`, where the symlinks of the databases lead: `.c/N/mydb` is one SQLite connection, `.c/N` holds its journals.
 //
-// N comes from a counter that starts at a random value with every daemon, so that a path resolved earlier never
-// names somebody else's connection. It is given out when the symlink is read; the same thread gets the same one
-// again until it opens it, because programs compare stat(path) with fstat. A path resolved long ago stays valid:
-// the connection is made anew when somebody asks for it.
+// N comes from a counter that starts at a random value with every daemon, so that a path resolved before a restart
+// never names somebody else's connection. It is given out when the symlink is read; the same thread gets the same
+// one again until it opens it, because programs compare stat(path) with fstat. A connection that was closed is given
+// out again, so the kernel needs to remember only as many as were ever open at once.
 
 import { UNOPENED_CONNECTIONS_MAX } from '../limits.js';
 import type { Attributes, DirectoryEntry } from '../native/binding.js';
@@ -25,17 +25,16 @@ import { SuperJournals } from './super-journals.js';
 
 export const CONNECTIONS_DIRECTORY = '.c';
 const ID_DIGITS = 12;
+const ID_COUNT = 16 ** ID_DIGITS;
 
 export interface ConnectionsOptions {
   readonly ino: InodeNumber;
   readonly owner: Owner;
   readonly timeMs: number;
-  /** A random value below 2^48. */
+  /** A random value below 16^12. */
   readonly firstId: number;
   readonly newInode: () => InodeNumber;
   readonly fileNamed: (name: string) => MountedFile | undefined;
-  /** The kernel need not remember the directory of that connection any longer. */
-  readonly release: (id: string) => void;
 }
 
 export class ConnectionsDirectory extends Node {
@@ -45,6 +44,8 @@ export class ConnectionsDirectory extends Node {
   readonly #directories = new Map<string, ConnectionDirectory>();
   /** By thread and file: the connection that was resolved and not opened yet. */
   readonly #unopened = new Map<string, string>();
+  /** By file: connections that nobody has open, to be given out again. */
+  readonly #closed = new Map<string, Set<string>>();
   readonly superJournals = new SuperJournals((id) => this.#directories.get(id)?.connection);
 
   constructor(options: ConnectionsOptions) {
@@ -68,8 +69,7 @@ export class ConnectionsDirectory extends Node {
     const key = `${caller.pid} ${file.name}`;
     let id = this.#unopened.get(key);
     if (id === undefined) {
-      id = (this.#nextId % 2 ** 48).toString(16).padStart(ID_DIGITS, '0');
-      this.#nextId += 1;
+      id = this.#reuse(file.name) ?? this.#newId();
       this.#unopened.set(key, id);
       this.#boundUnopened();
     }
@@ -77,8 +77,14 @@ export class ConnectionsDirectory extends Node {
   }
 
   /** The connection is in use: the next resolution gets another one. */
-  opened(id: string): void {
+  opened(id: string, fileName: string): void {
     for (const [key, issued] of this.#unopened) if (issued === id) this.#unopened.delete(key);
+    this.#closed.get(fileName)?.delete(id);
+  }
+
+  closed(id: string, fileName: string): void {
+    const ids = this.#closed.get(fileName) ?? new Set();
+    this.#closed.set(fileName, ids.add(id));
   }
 
   override async attributes(): Promise<Attributes> {
@@ -103,22 +109,36 @@ export class ConnectionsDirectory extends Node {
     }));
   }
 
+  /** The kernel has forgotten the connection; it is made anew when somebody asks for its path. */
   drop(id: string): void {
     this.#directories.delete(id);
-    this.opened(id);
+  }
+
+  #newId(): string {
+    const id = (this.#nextId % ID_COUNT).toString(16).padStart(ID_DIGITS, '0');
+    this.#nextId += 1;
+    return id;
+  }
+
+  #reuse(fileName: string): string | undefined {
+    const ids = this.#closed.get(fileName);
+    const id = ids?.values().next().value;
+    if (id !== undefined) ids!.delete(id);
+    return id;
   }
 
   #issued(name: string): boolean {
     if (!/^[0-9a-f]{12}$/.test(name)) return false;
-    const distance = (Number.parseInt(name, 16) - this.#firstId + 2 ** 48) % 2 ** 48;
+    const distance = (Number.parseInt(name, 16) - this.#firstId + ID_COUNT) % ID_COUNT;
     return distance < this.#nextId - this.#firstId;
   }
 
+  /** Who only ever looked at a file leaves its connection to others. */
   #boundUnopened(): void {
     if (this.#unopened.size <= UNOPENED_CONNECTIONS_MAX) return;
     const [key, id] = this.#unopened.entries().next().value!;
     this.#unopened.delete(key);
-    this.#options.release(id);
+    this.closed(id, key.slice(key.indexOf(' ') + 1));
   }
 }
 
@@ -180,8 +200,8 @@ export class ConnectionDirectory extends Node {
       owner,
       newInode,
       superJournals: this.#parent.superJournals,
-      opened: () => this.#parent.opened(this.id),
-      closed: () => this.#parent.options.release(this.id),
+      opened: () => this.#parent.opened(this.id, file.name),
+      closed: () => this.#parent.closed(this.id, file.name),
     });
     return this.#connection;
   }

@@ -62,7 +62,6 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
     newInode,
     firstId: randomBytes(6).readUIntBE(0, 6),
     fileNamed: (name) => root.fileNamed(name),
-    release: (id) => void session?.notifyInvalidEntry(connectionsIno, id).catch(() => undefined),
   });
   const root = new RootDirectory({ ino: ROOT_INO, owner, timeMs, connections, newInode });
   inodes.addPermanent(root);

@@ -154,10 +154,13 @@ export class Transaction {
     }
   }
 
-  /** RESERVED is gone. What SQLite let go without a commit point is discarded; so is everything of a client that died. */
+  /**
+   * RESERVED is gone. What SQLite let go without a commit point is discarded; so is everything of a client that died,
+   * and of one that leaves a hot journal behind: it could not roll back and leaves that to whoever comes next.
+   */
   async endWrite(byRequest: boolean): Promise<void> {
     if (!this.writer) return;
-    if (byRequest && this.#phase === 'writing') {
+    if (byRequest && this.#phase === 'writing' && !(await this.#journal.hot())) {
       try {
         await this.#commitMarked();
       } catch (error) {

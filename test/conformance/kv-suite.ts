@@ -116,7 +116,8 @@ export function kvSuite(testEngine: TestEngine): void {
         let expected: KeyValue[] = [];
         const randomKey = () => Buffer.from(randomBytes(random, randomInteger(random, 0, 3)).map((byte) => byte % 4));
         const randomRange = () => [randomKey(), randomKey()].sort(Buffer.compare) as [Buffer, Buffer];
-        const isInside = (pair: KeyValue, low: Buffer, high: Buffer) => pair.key.compare(low) >= 0 && pair.key.compare(high) < 0;
+        const isInside = (pair: KeyValue, low: Buffer, high: Buffer) =>
+          pair.key.compare(low) >= 0 && pair.key.compare(high) < 0;
 
         for (let round = 0; round < 150; round++) {
           const [low, high] = randomRange();
@@ -169,7 +170,8 @@ export function kvSuite(testEngine: TestEngine): void {
         await engine.transact(async (t) => {
           t.clearRange(key('b'), key('d'));
           t.set(key('bb'), NONE);
-          const list = async (options: object) => (await t.getRange(key('a'), key('z'), options)).map((p) => p.key.toString());
+          const list = async (options: object) =>
+            (await t.getRange(key('a'), key('z'), options)).map((p) => p.key.toString());
           assert.deepEqual(await list({ limit: 2 }), ['a', 'bb']);
           assert.deepEqual(await list({ limit: 2, reverse: true }), ['d', 'bb']);
           t.set(key('c'), key('again'));
@@ -372,7 +374,11 @@ export function kvSuite(testEngine: TestEngine): void {
             const pairs = await t.getRange(key('account/'), key('account0'));
             return pairs.reduce((sum, { value }) => sum + Number(value), 0);
           });
-        const moving = Promise.all(Array.from({ length: 10 }, async () => { for (let n = 0; n < 30; n++) await move(); }));
+        const moving = Promise.all(
+          Array.from({ length: 10 }, async () => {
+            for (let n = 0; n < 30; n++) await move();
+          }),
+        );
         for (let round = 0; round < 30; round++) {
           assert.equal(await total(), 1200);
           await new Promise((resolve) => setImmediate(resolve));

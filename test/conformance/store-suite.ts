@@ -12,7 +12,16 @@ import { encodeNumber } from '../../src/store/records.js';
 import type { CommitRequest, Head, NamespaceId, Page } from '../../src/store/types.js';
 import { type Version, ZERO_VERSION } from '../../src/version.js';
 import type { TestEngine, TestStore } from '../support/engines.js';
-import { commitOne, dyingEngine, filledPage, filledPages, openStore, PAGE_BYTES, pageNumber, request } from '../support/stores.js';
+import {
+  commitOne,
+  dyingEngine,
+  filledPage,
+  filledPages,
+  openStore,
+  PAGE_BYTES,
+  pageNumber,
+  request,
+} from '../support/stores.js';
 
 const SMALL_LIMITS = { commitBytesMax: 4 * PAGE_BYTES, stageChunkBytesMax: 2 * PAGE_BYTES };
 const LAST_VERSION = 'f'.repeat(20) as Version;
@@ -92,7 +101,16 @@ export function storeSuite(testEngine: TestEngine): void {
       });
 
       test('have names that fit in file names, keys and flags', async () => {
-        for (const name of ['', 'a@b', 'a,b', 'a=b', 'a\n', '\u007f', '\ud800', 'é'.repeat(NAMESPACE_NAME_BYTES_MAX / 2 + 1)]) {
+        for (const name of [
+          '',
+          'a@b',
+          'a,b',
+          'a=b',
+          'a\n',
+          '\u007f',
+          '\ud800',
+          'é'.repeat(NAMESPACE_NAME_BYTES_MAX / 2 + 1),
+        ]) {
           await assert.rejects(store.createNamespace(name), throwsCode('INVALID_ARGUMENT'), JSON.stringify(name));
           await assert.rejects(store.statNamespace(name), throwsCode('INVALID_ARGUMENT'));
         }
@@ -158,7 +176,10 @@ export function storeSuite(testEngine: TestEngine): void {
         const two = await commitOne(slow, request(id, one.head.version, 0, []));
         nowMs += 700.25;
         const three = await commitOne(slow, request(id, two.head.version, 0, []));
-        assert.deepEqual([one, two, three].map(({ head }) => head.timeMs), [1_000_000, 1_000_000, 1_000_200]);
+        assert.deepEqual(
+          [one, two, three].map(({ head }) => head.timeMs),
+          [1_000_000, 1_000_000, 1_000_200],
+        );
       });
 
       test('are listed in the log, the newest first', async () => {
@@ -478,12 +499,25 @@ export function storeSuite(testEngine: TestEngine): void {
           assert.deepEqual(await fills(head, [1, 2, 3, 4], writer), await storedFills(head, [1, 2, 3, 4]));
         }
       });
+
+      test('a commit on top of one that was not heard of keeps what that one hid', async () => {
+        const [a, b] = [await openStore(engine, { soleOwner: false }), await openStore(engine, { soleOwner: false })];
+        const one = (await commitOne(a, request(id, ZERO_VERSION, 4, filledPages({ 1: 1, 4: 4 })))).head;
+        assert.deepEqual(await fills(one, [1, 4], b), [1, 4]);
+        const two = (await commitOne(a, request(id, one.version, 2, []))).head;
+        const three = (await commitOne(b, request(id, two.version, 4, filledPages({ 2: 2 })))).head;
+        assert.deepEqual(await fills(three, [1, 2, 4], b), [1, 2, 0]);
+      });
     });
 
     describe('persistence', { skip: !testEngine.isPersistent && 'this engine keeps nothing' }, () => {
       test('everything is there after opening again', async () => {
         const one = await commit(empty, 2, filledPages({ 1: 1, 2: 2 }));
-        const two = await commit(one, 20, Array.from({ length: 9 }, (_, index) => filledPage(index + 1, 7)));
+        const two = await commit(
+          one,
+          20,
+          Array.from({ length: 9 }, (_, index) => filledPage(index + 1, 7)),
+        );
         await store.close();
         store = await openStore(await files.open());
         assert.deepEqual(await store.head(id), two);

@@ -1,7 +1,7 @@
 // Random histories against the simplest store there is: a full copy of the file for every version.
 //
 // Every version must read back byte for byte, at any time, whatever the cache holds. A failure prints its
-// seed; MVFUSE_SEED repeats it.
+// seed; MVFUSE_TEST_SEED repeats it.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -54,7 +54,10 @@ class FileModel {
       data.fill(randomInteger(random, 0, 255));
       pages.push({ number: pageNumber(number), data: Buffer.from(data) });
     }
-    return { request: { namespace: this.id, base: head.version, pageBytes, sizeBytes, pages: feed(pages, random) }, content };
+    return {
+      request: { namespace: this.id, base: head.version, pageBytes, sizeBytes, pages: feed(pages, random) },
+      content,
+    };
   }
 }
 
@@ -76,7 +79,10 @@ async function check(store: PageStore, id: NamespaceId, { head, content }: Copy,
   const numbers = Array.from({ length: pageCount + 2 }, (_, index) => index + 1).filter(() => random() < 0.7);
   const pages = await store.readPages(id, head, numbers.map(pageNumber));
   for (const [index, number] of numbers.entries()) {
-    const expected = Buffer.concat([content.subarray((number - 1) * head.pageBytes, number * head.pageBytes)], head.pageBytes);
+    const expected = Buffer.concat(
+      [content.subarray((number - 1) * head.pageBytes, number * head.pageBytes)],
+      head.pageBytes,
+    );
     assert.ok(pages[index]!.equals(expected), `page ${number} of namespace ${id} at ${head.version}`);
   }
 }
@@ -120,7 +126,10 @@ async function checkEverything(store: PageStore, files: readonly FileModel[]): P
     const log = await store.log(id);
     assert.deepEqual(
       log.map(({ version }) => version),
-      copies.slice(1).reverse().map(({ head }) => head.version),
+      copies
+        .slice(1)
+        .reverse()
+        .map(({ head }) => head.version),
     );
   }
 }

@@ -115,7 +115,12 @@ test('bytes that are no database are kept exactly', async () => {
 
 test('bytes that are no database can be cut and appended to', async () => {
   await shell('head -c 10000 /dev/urandom > $L/bytes && cp $L/bytes dbs/raw');
-  for (const change of ['truncate -s 5000 FILE', 'echo more >> FILE', 'truncate -s 4096 FILE', 'truncate -s 9000 FILE']) {
+  for (const change of [
+    'truncate -s 5000 FILE',
+    'echo more >> FILE',
+    'truncate -s 4096 FILE',
+    'truncate -s 9000 FILE',
+  ]) {
     const before = (await log('raw')).length;
     await shell(`${change.replace('FILE', '$L/bytes')} && ${change.replace('FILE', 'dbs/raw')}`);
     for (let tries = 0; tries < 200 && (await log('raw')).length === before; tries += 1);

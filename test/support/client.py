@@ -1,5 +1,7 @@
 # A SQLite client for tests: JSON commands on standard input, one JSON answer a line. Several connections and cursors
-# at once; nothing is committed behind the caller's back (isolation_level None).
+# at once; nothing is committed behind the caller's back (isolation_level None). Blobs are {"blob": hex} both ways.
+# Every connection has the SQL function noise(seed, length): the same bytes for the same arguments, in any process.
+import hashlib
 import json
 import sqlite3
 import sys
@@ -12,6 +14,36 @@ def encode(value):
     return {"blob": value.hex()} if isinstance(value, bytes) else value
 
 
+def decode(value):
+    return bytes.fromhex(value["blob"]) if isinstance(value, dict) else value
+
+
+def noise(seed, length):
+    return hashlib.shake_128(str(seed).encode()).digest(length)
+
+
+def one(connection, sql):
+    return connection.execute(sql).fetchone()[0]
+
+
+def digest(connection, schema):
+    """What a database holds: its sizes, whether it is sound, and a hash of the rows of every table."""
+    content = {"integrity": [row[0] for row in connection.execute("PRAGMA %s.integrity_check" % schema)]}
+    for pragma in ("page_size", "page_count", "freelist_count", "auto_vacuum", "user_version", "schema_version"):
+        content[pragma] = one(connection, "PRAGMA %s.%s" % (schema, pragma))
+    catalogue = "SELECT type, name, tbl_name, sql FROM %s.sqlite_schema ORDER BY type, name" % schema
+    for kind, name, table, sql in connection.execute(catalogue).fetchall():
+        content[kind + " " + name] = [table, sql]
+        if kind == "table":
+            rows = connection.execute('SELECT * FROM %s."%s" ORDER BY 1' % (schema, name))
+            state, count = hashlib.sha256(), 0
+            for row in rows:
+                state.update(repr(row).encode())
+                count += 1
+            content[kind + " " + name] += [count, state.hexdigest()]
+    return content
+
+
 def run(command):
     op = command["op"]
     name = command.get("c", 0)
@@ -19,6 +51,7 @@ def run(command):
         connections[name] = sqlite3.connect(
             command["path"], isolation_level=None, timeout=command.get("timeout", 5), uri=command.get("uri", False)
         )
+        connections[name].create_function("noise", 2, noise, deterministic=True)
         return None
     if op == "close":
         for key in [key for key in cursors if key[0] == name]:
@@ -26,11 +59,14 @@ def run(command):
         connections.pop(name).close()
         return None
     if op == "exec":
-        cursor = connections[name].execute(command["sql"], command.get("params", []))
+        params = [decode(value) for value in command.get("params", [])]
+        cursor = connections[name].execute(command["sql"], params)
         return [[encode(value) for value in row] for row in cursor.fetchall()]
     if op == "script":
         connections[name].executescript(command["sql"])
         return None
+    if op == "digest":
+        return digest(connections[name], command.get("schema", "main"))
     if op == "cursor":
         cursors[(name, command["cursor"])] = connections[name].execute(command["sql"])
         return None
@@ -42,15 +78,31 @@ def run(command):
         return None
     if op == "in_transaction":
         return connections[name].in_transaction
+    if op == "rollback":
+        # Ends a transaction if there is one, so that a list of steps need not know.
+        if not connections[name].in_transaction:
+            return False
+        connections[name].execute("ROLLBACK")
+        return True
+    if op == "all":
+        # Statements up to the first that fails.
+        for sql in command["sql"]:
+            connections[name].execute(sql).fetchall()
+        return None
+    if op == "steps":
+        return [answer(step) for step in command["steps"]]
     raise ValueError("unknown op " + op)
 
 
-for line in sys.stdin:
+def answer(command):
     try:
-        answer = {"value": run(json.loads(line))}
+        return {"value": run(command)}
     except sqlite3.Error as error:
-        answer = {"error": getattr(error, "sqlite_errorname", type(error).__name__), "message": str(error)}
+        return {"error": getattr(error, "sqlite_errorname", type(error).__name__), "message": str(error)}
     except Exception as error:
-        answer = {"error": type(error).__name__, "message": str(error)}
-    sys.stdout.write(json.dumps(answer) + "\n")
+        return {"error": type(error).__name__, "message": str(error)}
+
+
+for line in sys.stdin:
+    sys.stdout.write(json.dumps(answer(json.loads(line))) + "\n")
     sys.stdout.flush()

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 const SCRIPT = fileURLToPath(new URL('../../../test/support/client.py', import.meta.url));
 
 export type Row = unknown[];
+export type Digest = Readonly<Record<string, unknown>>;
 
 /** SQLite's own error, by its extended name: SQLITE_BUSY, SQLITE_IOERR_FSYNC, … */
 export class ClientError extends Error {
@@ -21,7 +22,10 @@ export class ClientError extends Error {
   }
 }
 
-interface Answer {
+/** One command of `steps`, as client.py reads it. */
+export type Step = { readonly op: string; readonly c?: number } & Readonly<Record<string, unknown>>;
+
+export interface Answer {
   readonly value?: unknown;
   readonly error?: string;
   readonly message?: string;
@@ -60,6 +64,11 @@ export class Client {
     await this.#call({ op: 'script', sql, c });
   }
 
+  /** What a database holds, comparable with the digest of another: rows of every table, sizes, integrity_check. */
+  async digest(c = 0, schema = 'main'): Promise<Digest> {
+    return (await this.#call({ op: 'digest', c, schema })) as Digest;
+  }
+
   /** Starts a statement and leaves it open. */
   async cursor(sql: string, cursor: string, c = 0): Promise<void> {
     await this.#call({ op: 'cursor', sql, cursor, c });
@@ -75,6 +84,11 @@ export class Client {
 
   async inTransaction(c = 0): Promise<boolean> {
     return (await this.#call({ op: 'in_transaction', c })) as boolean;
+  }
+
+  /** Runs several commands in one go; each answers for itself, and an error does not stop the rest. */
+  async steps(steps: readonly Step[]): Promise<Answer[]> {
+    return (await this.#call({ op: 'steps', steps })) as Answer[];
   }
 
   /** SIGKILL; calls under way reject. */

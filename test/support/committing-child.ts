@@ -3,8 +3,8 @@
 //   node committing-child.js <directory>                 until it is killed
 //   node committing-child.js <directory> until-failure   until a commit fails; then it tries once more
 
-import { fileURLToPath } from 'node:url';
 import { writeSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { isMvfuseError } from '../../src/errors.js';
 import type { Engine } from '../../src/kv/engine.js';
 import { openEngine } from '../../src/kv/open.js';

@@ -1,8 +1,12 @@
 // A daemon for tests: the real mount on a real store, told over IPC to trace requests, to answer the n-th request
-// of a kind with an errno, or to hold it until told to go on. Arguments: mountpoint, store URL, mappings, log level.
+// of a kind with an errno, or to hold it until told to go on. Commands reach its store over the control socket.
+// Arguments: mountpoint, store URL, mappings, log level, dirty bytes kept in memory.
 
 import { resolve } from 'node:path';
+import { serveControl, socketPath } from '../../src/admin/control-socket.js';
+import { localService } from '../../src/admin/store-service.js';
 import { parseNamespaces } from '../../src/config.js';
+import { type ErrorCode, MvfuseError } from '../../src/errors.js';
 import { type MountEntry, mountFiles } from '../../src/fuse/mount.js';
 import { openEngine, storeDirectory } from '../../src/kv/open.js';
 import { createLogger } from '../../src/logger.js';
@@ -14,11 +18,13 @@ interface Rule {
   left: number;
   readonly errno: number | undefined;
   readonly hold: boolean;
+  readonly then: Rule | undefined;
 }
 
 const [mountpoint = '', url = '', mappings = '', level = 'warn', memoryBytes = '16777216'] = process.argv.slice(2);
 
 let trace: string[] | undefined;
+let commitFails: ErrorCode | undefined;
 let rule: Rule | undefined;
 let released: ((errno: number | undefined) => void) | undefined;
 
@@ -32,7 +38,7 @@ async function intercept(label: string): Promise<number | undefined> {
   rule.left -= 1;
   if (rule.left > 0) return undefined;
   const { errno, hold } = rule;
-  rule = undefined;
+  rule = rule.then;
   send({ type: 'hit', label });
   if (!hold) return errno;
   return new Promise((resolve) => {
@@ -50,10 +56,26 @@ function obey(command: FaultCommand): void {
       trace = undefined;
       return;
     case 'rule':
-      rule = { label: command.label, left: command.nth, errno: command.errno, hold: command.hold === true };
+      rule = {
+        label: command.label,
+        left: command.nth,
+        errno: command.errno,
+        hold: command.hold === true,
+        then: command.then && {
+          label: command.then.label,
+          left: command.then.nth,
+          errno: command.then.errno,
+          hold: false,
+          then: undefined,
+        },
+      };
+      break;
+    case 'fail-commit':
+      commitFails = command.code;
       break;
     case 'clear':
       rule = undefined;
+      commitFails = undefined;
       break;
     case 'release':
       released?.(command.errno);
@@ -65,12 +87,21 @@ function obey(command: FaultCommand): void {
 
 const engine = await openEngine(url, { clock: Date.now });
 const store = await PageStore.open({ engine, clock: Date.now, cacheBytesMax: 8 * 1024 * 1024 });
+const commit = store.commit.bind(store);
+store.commit = async (requests) => {
+  if (commitFails === undefined) return commit(requests);
+  const code = commitFails;
+  commitFails = undefined;
+  send({ type: 'hit', label: 'commit' });
+  throw new MvfuseError(code, 'injected');
+};
 const entries: MountEntry[] = [];
 for (const { fileName, namespace } of parseNamespaces(mappings)) {
   const existing = (await store.listNamespaces()).find((info) => info.name === namespace);
   const info = existing ?? (await store.createNamespace(namespace));
   entries.push({ name: fileName, namespace: info.id, namespaceName: info.name });
 }
+const control = await serveControl(socketPath(storeDirectory(url)!), localService(store));
 const mount = await mountFiles({
   mountpoint: resolve(mountpoint),
   entries,
@@ -86,5 +117,6 @@ process.on('message', (command: FaultCommand) => obey(command));
 process.once('SIGTERM', () => void mount.close());
 send({ type: 'ready' });
 await mount.ended;
+await control.close();
 await store.close();
 process.disconnect?.();

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import type { ErrorCode } from '../../src/errors.js';
 
 export const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const FAULT_DAEMON = fileURLToPath(new URL('./fault-daemon.js', import.meta.url));
@@ -26,7 +27,10 @@ export type FaultCommand =
       readonly nth: number;
       readonly errno?: number | undefined;
       readonly hold?: boolean | undefined;
+      /** A second rule, in force once this one was met; counts from there. */
+      readonly then?: { readonly label?: string | undefined; readonly nth: number; readonly errno: number } | undefined;
     }
+  | { readonly type: 'fail-commit'; readonly code: ErrorCode }
   | { readonly type: 'release'; readonly errno?: number | undefined };
 
 export type FaultReply =
@@ -149,6 +153,18 @@ export class FaultMount extends TestMount {
     await this.#command({ type: 'rule', label, nth, errno });
   }
 
+  /** Two errors: the nth request from now, and the mth request after it. */
+  async injectTwice(nth: number, errno: number, mth: number, thenErrno: number): Promise<void> {
+    this.#forgetHits();
+    await this.#command({ type: 'rule', nth, errno, then: { nth: mth, errno: thenErrno } });
+  }
+
+  /** Lets the store's next commit fail, once, whoever asks for it; `hit` then says 'commit'. */
+  async failCommit(code: ErrorCode): Promise<void> {
+    this.#forgetHits();
+    await this.#command({ type: 'fail-commit', code });
+  }
+
   /** Holds the nth request with that label; `hit` tells when it came, `release` lets it go on. */
   async hold(label: string | undefined, nth: number): Promise<void> {
     this.#forgetHits();
@@ -190,6 +206,7 @@ export class FaultMount extends TestMount {
 
   #forgetHits(): void {
     this.#replies = this.#replies.filter((reply) => reply.type !== 'hit');
+    this.#waiting = this.#waiting.filter((waiter) => waiter.type !== 'hit');
   }
 
   #next(type: FaultReply['type']): Promise<FaultReply> {

@@ -7,7 +7,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type MountOptions, Session } from '../../src/native/binding.js';
 import { NativeMemoryFilesystem } from './native-memory-filesystem.js';
-import { run, within } from './native-process.js';
+import { killTalkers, run, within } from './native-process.js';
 
 /** The source tree, three folders up from the compiled test/support. */
 const SOURCE_ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -62,8 +62,9 @@ export function mountMemory(overrides: Partial<MountOptions> = {}): Mounted {
   return mounted;
 }
 
-/** For `after`: ends every session, unmounts what is left of a failed test, and removes the directories. */
+/** For `afterEach`: ends every client and session, unmounts what is left of a failed test, and removes the directories. */
 export async function cleanUpMounts(): Promise<void> {
+  killTalkers();
   for (const { session, ended } of open.splice(0)) {
     session.close();
     await within(ended, 'the end of a session');

@@ -14,6 +14,13 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+const talkers: Talker[] = [];
+
+/** Ends what a failed test has left running; call it after each test. */
+export function killTalkers(): void {
+  for (const talker of talkers.splice(0)) talker.child.kill('SIGKILL');
+}
+
 /** A child that a test talks with line by line. */
 export class Talker {
   readonly child: ChildProcessWithoutNullStreams;
@@ -22,6 +29,7 @@ export class Talker {
 
   constructor(command: string, args: readonly string[]) {
     this.child = spawn(command, args);
+    talkers.push(this);
     this.#exit = once(this.child, 'exit');
     this.#lines = createInterface(this.child.stdout)[Symbol.asyncIterator]();
   }

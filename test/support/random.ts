@@ -1,12 +1,12 @@
-// Seeded randomness for tests: the seed is printed, and MVFUSE_SEED repeats a run.
+// Seeded randomness for tests: the seed is printed, and MVFUSE_TEST_SEED repeats a run.
 
 export type Random = () => number;
 
-/** A seed of this run, or the one that MVFUSE_SEED states; printed, so that a failure can be repeated. */
+/** A seed of this run, or the one that MVFUSE_TEST_SEED states; printed, so that a failure can be repeated. */
 export function chooseSeed(what: string): number {
-  const stated = process.env.MVFUSE_SEED;
+  const stated = process.env.MVFUSE_TEST_SEED;
   const seed = stated === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(stated);
-  console.log(`# ${what}: MVFUSE_SEED=${seed}`);
+  console.log(`# ${what}: MVFUSE_TEST_SEED=${seed}`);
   return seed;
 }
 

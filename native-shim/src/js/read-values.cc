@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint32_t WRITE_BYTES_MIN = 4096;
 constexpr uint32_t WRITE_BYTES_MAX = 1 << 20;
-/** Times and timeouts up to it are exact in nanoseconds-free integers on every kernel; it is some 285,000 years. */
+/** Beyond it a double skips milliseconds; it is some 285,000 years. */
 constexpr double MILLISECONDS_MAX = 9.007e15;
 
 Napi::Value property(KeyScope& keys, Napi::Value object, Key key) {

@@ -25,14 +25,14 @@ struct Mount {
   int fd = -1;
   /** Resolved, as the mount table has it. */
   std::string mountpoint;
-  /** "major:minor" in the mount table: tells this mount from a later one on the same path. */
+  /** "major:minor" in the mount table: while connected, it tells this mount from a later one on the same path. */
   std::string device;
 };
 
 /** @throws SystemFailure */
 Mount mountFilesystem(const MountOptions& options);
 
-/** Detaches the mount from the tree; fine if it is gone already. @throws SystemFailure */
+/** Detaches a mount that is still connected from the tree; fine if it is off it already. @throws SystemFailure */
 void unmountFilesystem(const Mount& mount);
 
 }  // namespace mvfuse

@@ -17,7 +17,7 @@ struct Time {
 /** Past times are negative seconds (as the kernel reads them) with nanoseconds from 0 up. */
 Time fromMilliseconds(double milliseconds) {
   const double seconds = std::floor(milliseconds / 1e3);
-  const double nanoseconds = std::floor((milliseconds - seconds * 1e3) * 1e6);
+  const double nanoseconds = std::round((milliseconds - seconds * 1e3) * 1e6);
   const auto whole = static_cast<int64_t>(seconds);
   return {static_cast<uint64_t>(whole), static_cast<uint32_t>(std::fmin(nanoseconds, 999999999.0))};
 }

@@ -1,0 +1,156 @@
+// SIGKILL of a program while one request of its transaction is being served, for every kind of request. The request
+// itself still counts, as on any filesystem: what was committed by it is there, what came before it is not. Nobody sees
+// a page of a transaction that was cut off, and the write lock is free for the next writer.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Client, type Step, sqlite3 } from '../support/client.js';
+import { commitPoint, type Setting } from '../support/injection.js';
+import { endsOfRuns, LONG } from '../support/injection-run.js';
+import { LEDGER_READ, LEDGER_SCHEMA, LedgerState, ledgerTransaction } from '../support/ledger.js';
+import { FaultMount } from '../support/mounted.js';
+
+const NEXT_WRITER_MS_MAX = 1_000;
+
+let mount: FaultMount;
+const checker = new Client();
+let state = new LedgerState();
+let lastId = 0;
+
+before(async () => {
+  mount = await FaultMount.startFaulty({ logLevel: 'silent' });
+  await checker.open(mount.path());
+  await checker.script(LEDGER_SCHEMA);
+});
+
+after(async () => {
+  await checker.kill();
+  await mount.remove();
+});
+
+function setting(journal: Setting['journal'], synchronous: Setting['synchronous'], spill = false): Setting {
+  return { journal, synchronous, locking: 'NORMAL', cursor: 'none', spill };
+}
+
+function openedBy({ journal, synchronous, locking, spill }: Setting): Step[] {
+  const pragmas = [`PRAGMA locking_mode=${locking}`, `PRAGMA journal_mode=${journal}`];
+  pragmas.push(`PRAGMA synchronous=${synchronous}`, `PRAGMA cache_size=${spill ? 4 : 200}`);
+  return [
+    { op: 'open', path: mount.path() },
+    { op: 'all', sql: pragmas },
+  ];
+}
+
+/** A transaction whose last statement, or all of it when it spills, is what a kill hits. */
+function cut(chosen: Setting, id: number): { first: Step; second: Step } {
+  const sql = ledgerTransaction(id, 3500);
+  const at = chosen.spill ? 1 : sql.length - 1;
+  return { first: { op: 'all', sql: sql.slice(0, at) }, second: { op: 'all', sql: sql.slice(at) } };
+}
+
+async function expectState(expected: LedgerState, what: string): Promise<void> {
+  const other = new Client();
+  for (const client of [checker, other]) {
+    if (client === other) await other.open(mount.path());
+    assert.deepEqual(await client.exec('PRAGMA integrity_check'), [['ok']], what);
+    assert.equal(JSON.stringify((await client.exec(LEDGER_READ))[0]), String(expected), what);
+  }
+  await other.end();
+}
+
+/** The next writer, and how long it waited. */
+async function writeNext(what: string): Promise<void> {
+  lastId += 1;
+  const startMs = performance.now();
+  const [answer] = await checker.steps([{ op: 'all', sql: ['DELETE FROM log', ...ledgerTransaction(lastId)] }]);
+  assert.equal(answer!.error, undefined, what);
+  assert.ok(performance.now() - startMs < NEXT_WRITER_MS_MAX, what);
+  state = new LedgerState(lastId, [lastId], [lastId]);
+}
+
+async function trace(chosen: Setting): Promise<string[]> {
+  lastId += 1;
+  const client = new Client();
+  const { first, second } = cut(chosen, lastId);
+  await client.steps([...openedBy(chosen), first]);
+  await mount.startTrace();
+  const [answer] = await client.steps([second]);
+  assert.equal(answer!.error, undefined);
+  const labels = await mount.stopTrace();
+  await client.end();
+  await writeNext('after the trace');
+  return labels;
+}
+
+async function killAt(client: Client, chosen: Setting, nth: number, labels: string[]): Promise<boolean> {
+  lastId += 1;
+  const id = lastId;
+  const { first, second } = cut(chosen, id);
+  await client.steps([...openedBy(chosen), first]);
+  await mount.hold(undefined, nth);
+  const killed = client.steps([second]).catch(() => 'killed');
+  assert.equal(await mount.hit(10_000), labels[nth - 1]);
+  // The kernel lets a process go only when its request is answered.
+  await Promise.all([client.kill(), mount.release()]);
+  assert.equal(await killed, 'killed');
+
+  const committed = nth >= labels.indexOf(commitPoint(chosen)!) + 1;
+  const what = `killed at request ${nth} of ${labels.length} (${labels[nth - 1]})`;
+  await expectState(committed ? state.with(id) : state, what);
+  await writeNext(what);
+  return committed;
+}
+
+const SETTINGS = [
+  setting('DELETE', 'FULL'),
+  setting('PERSIST', 'FULL'),
+  setting('MEMORY', 'OFF'),
+  setting('TRUNCATE', 'OFF'),
+  setting('OFF', 'OFF'),
+  setting('DELETE', 'OFF'),
+  setting('PERSIST', 'OFF'),
+  setting('TRUNCATE', 'FULL'),
+  setting('MEMORY', 'FULL'),
+  setting('DELETE', 'FULL', true),
+  setting('MEMORY', 'OFF', true),
+  { ...setting('DELETE', 'FULL'), locking: 'EXCLUSIVE' as const },
+];
+
+for (const chosen of SETTINGS) {
+  const { journal, synchronous, locking, spill } = chosen;
+  test(`SIGKILL at each request, ${journal} ${synchronous} ${locking}${spill ? ' spilling' : ''}`, async (t) => {
+    const labels = await trace(chosen);
+    let numbers = labels.map((_, index) => ({ nth: index + 1, errno: 0 }));
+    if (!LONG) numbers = endsOfRuns(labels, numbers);
+    if (!LONG && spill) numbers = numbers.filter((_, index) => index % 5 === 0);
+    let committed = 0;
+    let client = new Client();
+    for (const { nth } of numbers) {
+      // Starting a client takes the longest: the next one starts while this one is killed.
+      const next = new Client();
+      if (await killAt(client, chosen, nth, labels)) committed += 1;
+      client = next;
+    }
+    await client.kill();
+    t.diagnostic(`${numbers.length} kills, ${committed} after the commit point`);
+    assert.ok(committed > 0 && committed < numbers.length);
+  });
+}
+
+test('SIGKILL of cp in the middle of a database: the old one stays whole', async () => {
+  const source = join(mount.base, 'source.db');
+  await sqlite3(source, 'CREATE TABLE y(a); INSERT INTO y SELECT zeroblob(1000000) FROM (VALUES(1),(2),(3),(4),(5))');
+  for (const nth of [1, 2, 4]) {
+    await mount.hold('W(db)', nth);
+    const cp = spawn('cp', [source, mount.path()], { stdio: 'ignore' });
+    const ended = once(cp, 'exit');
+    assert.equal(await mount.hit(10_000), 'W(db)');
+    cp.kill('SIGKILL');
+    await Promise.all([ended, mount.release()]);
+    await expectState(state, `killed at write ${nth}`);
+    await writeNext(`killed at write ${nth}`);
+  }
+});

@@ -1,0 +1,106 @@
+// Random SQL on a mount and on plain local files in lockstep, in every journal mode and with the smallest, an ordinary and the
+// largest page size: same rows, same errors, same content, also through a fresh connection and through `mydb@version`.
+//
+// MVFUSE_TEST_SEED repeats a run; MVFUSE_TEST_LONG=1 runs LONG_STEPS of each combination.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { withService } from '../../src/cli/store-access.js';
+import { Client, type Digest } from '../support/client.js';
+import { BLOCK_STEPS, Differential, JOURNAL_MODES, type JournalMode, PAGE_BYTES } from '../support/differential.js';
+import { FaultMount } from '../support/mounted.js';
+import { chooseSeed, randomInteger, seededRandom } from '../support/random.js';
+import { Twins } from '../support/twins.js';
+
+const STEPS = 500;
+const LONG_STEPS = 20_000;
+const CHECKED_VERSIONS_MAX = 10;
+/** Small, so that large transactions leave the daemon's memory too. */
+const DIRTY_MEMORY_BYTES = 64 * 1024;
+
+const seed = chooseSeed('differential');
+const steps = process.env.MVFUSE_TEST_LONG === '1' ? LONG_STEPS : STEPS;
+
+for (const mode of JOURNAL_MODES) {
+  for (const pageBytes of PAGE_BYTES) {
+    test(`${mode}, pages of ${pageBytes}: ${steps} steps`, () => compare(mode, pageBytes));
+  }
+}
+
+async function compare(mode: JournalMode, pageBytes: number): Promise<void> {
+  const local = mkdtempSync(join(tmpdir(), 'mvfuse-plain-'));
+  const mount = await FaultMount.startFaulty({ namespaces: 'mydb=test,other=other' }, DIRTY_MEMORY_BYTES);
+  const label = `MVFUSE_TEST_SEED=${seed}, ${mode}, pages of ${pageBytes}`;
+  const plain = { main: join(local, 'mydb'), aux: join(local, 'other') };
+  const twins = new Twins(label, { main: mount.path('mydb'), aux: mount.path('other') }, plain, local);
+  try {
+    await twins.open();
+    const random = seededRandom(seed + pageBytes + JOURNAL_MODES.indexOf(mode));
+    const differential = new Differential(twins, mount, random, mode, pageBytes);
+    await differential.prepare();
+    const versions = new Versions(mount);
+    for (let done = 0; done < steps; done += BLOCK_STEPS) {
+      const before = { ...differential.counts };
+      await differential.block();
+      for (const [what, count] of Object.entries(differential.counts)) {
+        assert.ok(count > before[what as keyof typeof before], `no ${what} in steps ${done}-${done + BLOCK_STEPS}`);
+      }
+      await differential.settle();
+      await versions.check(await sameDigests(twins, mount, plain), randomInteger(random, 0, 2 ** 31));
+    }
+  } catch (error) {
+    throw error instanceof Error && error.message.includes(label)
+      ? error
+      : twins.failure(String((error as Error).stack));
+  } finally {
+    await twins.end();
+    await mount.remove();
+    rmSync(local, { recursive: true, force: true });
+  }
+}
+
+/** Through connections that have been there all the time, and through fresh ones in a new process. */
+async function sameDigests(twins: Twins, mount: FaultMount, plain: { main: string; aux: string }): Promise<Digest> {
+  const { main, aux } = await twins.digest(0);
+  assert.deepEqual(await twins.digest(2), { main, aux });
+  const fresh = new Client();
+  try {
+    await fresh.open(mount.path('mydb'), 0);
+    await fresh.open(mount.path('other'), 1);
+    await fresh.open(plain.main, 2);
+    assert.deepEqual([await fresh.digest(0), await fresh.digest(1)], [main, aux]);
+    assert.deepEqual(await fresh.digest(2), main);
+  } finally {
+    await fresh.kill();
+  }
+  return main;
+}
+
+/** The newest version as a file of its own, and those of earlier check points, which must not have changed. */
+class Versions {
+  readonly #mount: FaultMount;
+  readonly #known: Array<{ readonly version: string; readonly digest: Digest }> = [];
+
+  constructor(mount: FaultMount) {
+    this.#mount = mount;
+  }
+
+  async check(digest: Digest, choice: number): Promise<void> {
+    const [newest] = await withService(this.#mount.storeUrl, (service) => service.log('test', 1));
+    this.#known.push({ version: newest!.version, digest });
+    if (this.#known.length > CHECKED_VERSIONS_MAX) this.#known.splice(choice % (CHECKED_VERSIONS_MAX - 1), 1);
+    const client = new Client();
+    try {
+      for (const known of [this.#known.at(-1)!, this.#known[choice % this.#known.length]!]) {
+        await client.open(this.#mount.path(`mydb@${known.version}`));
+        assert.deepEqual(await client.digest(), known.digest, `mydb@${known.version}`);
+        await client.close();
+      }
+    } finally {
+      await client.kill();
+    }
+  }
+}
