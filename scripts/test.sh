@@ -29,5 +29,13 @@ else
   files=$(find dist/test -name '*.test.js' | sort)
   # shellcheck disable=SC2086
   node --test --test-reporter=spec $files || status=1
+  # The addon once more, under AddressSanitizer and a real mount's load.
+  if bash scripts/asan-build.sh; then
+    for suite in native directory snapshots round-trips; do
+      bash scripts/asan-run.sh node --test --test-reporter=spec "dist/test/mount/$suite.test.js" || status=1
+    done
+  else
+    status=1
+  fi
 fi
 exit "$status"

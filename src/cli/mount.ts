@@ -1,6 +1,5 @@
 // mvfuse [mount]: mounts namespaces as files and serves them in the foreground until it is unmounted or told to stop.
 
-import { mkdirSync, readdirSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import type { Logger } from 'pino';
 import { serveControl, socketPath } from '../admin/control-socket.js';
@@ -22,6 +21,7 @@ import { DIRTY_MEMORY_BYTES_DEFAULT } from '../limits.js';
 import { createLogger } from '../logger.js';
 import type { PageStore } from '../store/page-store.js';
 import type { NamespaceInfo } from '../store/types.js';
+import { prepareMountpoint } from './mountpoint.js';
 import { storeOption } from './options.js';
 import { openStore } from './store-access.js';
 
@@ -78,7 +78,7 @@ async function runMount(options: Options): Promise<void> {
   const mappings = parseNamespaces(options.namespaces);
   const directory = storeDirectory(options.store);
   const mountpoint = resolveMountpoint(options.mountpoint, directory);
-  prepareMountpoint(mountpoint);
+  await prepareMountpoint(mountpoint, log);
   const store = await openStore(options.store);
   try {
     const control =
@@ -145,23 +145,4 @@ async function findNamespace(store: PageStore, mapping: NamespaceMapping, create
     if (!create || mapping.version !== undefined || !isMvfuseError(error, 'NOT_FOUND')) throw error;
     return store.createNamespace(mapping.namespace);
   }
-}
-
-/** @throws INVALID_ARGUMENT for what cannot be mounted on, MOUNT_FAILED for a mount whose daemon is gone */
-function prepareMountpoint(mountpoint: string): void {
-  try {
-    mkdirSync(mountpoint, { recursive: true });
-    if (readdirSync(mountpoint).length === 0) return;
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOTCONN') {
-      throw new MvfuseError(
-        'MOUNT_FAILED',
-        `${mountpoint} is the mount of a daemon that is gone: run "fusermount -uz ${mountpoint}" first`,
-        { cause },
-      );
-    }
-    throw new MvfuseError('INVALID_ARGUMENT', `cannot mount on ${mountpoint}: ${message}`, { cause });
-  }
-  throw new MvfuseError('INVALID_ARGUMENT', `cannot mount on ${mountpoint}: the directory is not empty`);
 }

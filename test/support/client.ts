@@ -9,6 +9,9 @@ import { fileURLToPath } from 'node:url';
 // The script is no TypeScript, so it stays in the source tree: dist/test/support → test/support.
 const SCRIPT = fileURLToPath(new URL('../../../test/support/client.py', import.meta.url));
 
+/** Clients are stock programs: a sanitizer that the daemon runs with is not for them. */
+export const CLIENT_ENVIRONMENT: NodeJS.ProcessEnv = { ...process.env, LD_PRELOAD: undefined };
+
 export type Row = unknown[];
 export type Digest = Readonly<Record<string, unknown>>;
 
@@ -36,7 +39,7 @@ export class Client {
   #waiting: Array<{ resolve: (answer: Answer) => void; reject: (error: Error) => void }> = [];
 
   constructor() {
-    this.child = spawn('python3', [SCRIPT], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.child = spawn('python3', [SCRIPT], { env: CLIENT_ENVIRONMENT, stdio: ['pipe', 'pipe', 'inherit'] });
     createInterface({ input: this.child.stdout! }).on('line', (line) => {
       this.#waiting.shift()?.resolve(JSON.parse(line) as Answer);
     });
@@ -130,7 +133,7 @@ export interface Outcome {
 /** Runs a program to its end, with `input` on its standard input. Never throws for its exit status. */
 export function run(program: string, args: readonly string[], input = '', timeoutMs = 120_000): Promise<Outcome> {
   return new Promise((resolve) => {
-    const options = { timeout: timeoutMs, maxBuffer: 256 * 1024 * 1024, killSignal: 'SIGKILL' as const };
+    const options = { env: CLIENT_ENVIRONMENT, timeout: timeoutMs, maxBuffer: 256 * 1024 * 1024, killSignal: 'SIGKILL' as const };
     const child = execFile(program, args, options, (error, stdout, stderr) => {
       const status = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
       resolve({ status, stdout, stderr });

@@ -68,9 +68,10 @@ export class TestMount {
     const base = prepareBase(options.base);
     const args = ['--mountpoint', join(base, 'dbs'), '--namespaces', options.namespaces ?? 'mydb=test'];
     args.push('--store', `sqlite:${join(base, 'store')}`, '--log-format', 'json', ...flags);
+    const stale = isMounted(join(base, 'dbs'));
     const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'inherit', 'pipe'] });
     const mount = new TestMount(base, child);
-    await mount.#untilMounted();
+    await mount.#untilMounted(stale);
     return mount;
   }
 
@@ -84,7 +85,7 @@ export class TestMount {
   }
 
   get mounted(): boolean {
-    return readFileSync('/proc/self/mounts', 'utf8').includes(` ${this.directory} `);
+    return isMounted(this.directory);
   }
 
   /** Unmounts and waits for the daemon; its exit status. */
@@ -116,9 +117,10 @@ export class TestMount {
     if (options.keepFiles !== true) rmSync(this.base, { recursive: true, force: true });
   }
 
-  async #untilMounted(): Promise<void> {
+  async #untilMounted(stale: boolean): Promise<void> {
     const deadlineMs = Date.now() + READY_MS_MAX;
-    while (!this.mounted) {
+    // A dead mount on the same path looks like a living one, so only the daemon's word counts there.
+    while (!(stale ? this.log.includes('"msg":"mounted"') : this.mounted)) {
       if (this.child.exitCode !== null) throw new Error(`the daemon ended: ${this.#stderr}`);
       if (Date.now() > deadlineMs) throw new Error(`not mounted after ${READY_MS_MAX} ms: ${this.#stderr}`);
       await sleep(20);
@@ -223,7 +225,14 @@ export class FaultMount extends TestMount {
 }
 
 function prepareBase(base: string | undefined): string {
+  // The directory of an earlier daemon may still be its dead mount.
+  if (base !== undefined && isMounted(join(base, 'dbs'))) return base;
   const directory = base ?? mkdtempSync(join(tmpdir(), 'mvfuse-test-'));
   mkdirSync(join(directory, 'dbs'), { recursive: true });
   return directory;
+}
+
+function isMounted(path: string): boolean {
+  const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  return lines.some((line) => line.split(' ')[4] === path);
 }
