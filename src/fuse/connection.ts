@@ -8,6 +8,7 @@ import type { Attributes, LockRequest, SetattrRequest } from '../native/binding.
 import { overlaps, PENDING_BYTE, SHARED_FIRST, SHARED_LAST } from '../sqlite/lock-bytes.js';
 import { superJournalOf } from '../sqlite/rollback-journal.js';
 import { isSuperJournalName } from '../sqlite/super-journal.js';
+import { Wakeup } from '../wakeup.js';
 import { LockHeldError, RequestError } from './errno.js';
 import { type Lock, LockTable, type LockType } from './lock-table.js';
 import type { MountedFile } from './mounted-file.js';
@@ -16,7 +17,6 @@ import { PlainAccess } from './plain-access.js';
 import { PrivateFile } from './private-file.js';
 import type { SuperJournals } from './super-journals.js';
 import { Transaction } from './transaction.js';
-import { Wakeup } from './wakeup.js';
 
 export interface ConnectionOptions {
   /** Its name below `.c`. */

@@ -4,9 +4,9 @@ import type { Logger } from 'pino';
 import type { Header } from '../sqlite/header.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Commit, CommitRequest, Head, NamespaceId } from '../store/types.js';
+import type { WriteLock } from '../store/write-lock.js';
 import type { SpillOptions } from './block-map.js';
 import { DatabaseVersion } from './database-version.js';
-import { WriteLock } from './write-lock.js';
 
 export interface MountedFileOptions {
   /** The file's name in the mounted directory. */
@@ -37,7 +37,7 @@ export class MountedFile {
     this.namespaceName = options.namespaceName;
     this.spill = options.spill;
     this.log = options.log.child({ namespace: options.namespaceName });
-    this.writeLock = new WriteLock(options.nowMs);
+    this.writeLock = options.store.writeLock(options.namespace);
     this.#store = options.store;
     this.#nowMs = options.nowMs;
   }

@@ -16,6 +16,7 @@ import { PageReader } from './page-reader.js';
 import { decodeChange, toLogEntry } from './records.js';
 import { discardStage, listStages, markDead, type StageName } from './stage.js';
 import type { Commit, CommitRequest, Head, LogEntry, NamespaceId, NamespaceInfo, PageNumber } from './types.js';
+import { WriteLock } from './write-lock.js';
 
 export interface PageStoreOptions {
   /** The store takes it over: close() closes it. */
@@ -40,6 +41,7 @@ export class PageStore {
   readonly #histories = new NamespaceHistories();
   readonly #reader: PageReader;
   readonly #committer: Committer;
+  readonly #writeLocks = new Map<NamespaceId, WriteLock>();
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
@@ -107,6 +109,16 @@ export class PageStore {
    */
   readPages(namespace: NamespaceId, head: Head, pages: readonly PageNumber[]): Promise<Buffer[]> {
     return this.#reader.read(namespace, head, pages);
+  }
+
+  /**
+   * The lock that whoever writes the namespace in this process holds from reading its head until the commit, so that
+   * nobody builds on a head that moves. commit() itself checks only the head.
+   */
+  writeLock(namespace: NamespaceId): WriteLock {
+    const lock = this.#writeLocks.get(namespace) ?? new WriteLock(() => performance.now());
+    this.#writeLocks.set(namespace, lock);
+    return lock;
   }
 
   /**

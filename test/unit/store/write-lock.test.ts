@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { WriteLock } from '../../../src/fuse/write-lock.js';
 import { WRITE_RESERVATION_MS } from '../../../src/limits.js';
+import { WriteLock } from '../../../src/store/write-lock.js';
 
 test('one holder at a time, who may ask again', () => {
   const lock = new WriteLock(() => 0);

@@ -1,11 +1,12 @@
-// The write lock of a namespace between the connections of this daemon.
+// The write lock of a namespace, between everybody in this process who writes it: connections of all mounted names,
+// and commands.
 //
 // Held by at most one connection. A connection that was refused because its snapshot is older than the head
 // keeps the lock reserved for a moment: it comes back at once with a fresh snapshot and must then find the lock
 // free, or two busy writers could starve a third for ever.
 
 import { WRITE_RESERVATION_MS } from '../limits.js';
-import { Wakeup } from './wakeup.js';
+import { Wakeup } from '../wakeup.js';
 
 export class WriteLock {
   #holder: object | undefined;
