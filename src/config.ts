@@ -44,15 +44,21 @@ export function parseNamespaces(text: string): NamespaceMapping[] {
 function parseMapping(part: string): NamespaceMapping {
   const equals = part.indexOf('=');
   const target = equals === -1 ? part : part.slice(equals + 1);
-  const at = target.indexOf('@');
-  const namespace = at === -1 ? target : target.slice(0, at);
-  if (part === '' || namespace === '') {
+  if (part === '' || target === '') {
     throw new MvfuseError('INVALID_ARGUMENT', `"${part}" is no namespace mapping: file=namespace[@version] is needed`);
   }
-  validateNamespaceName(namespace);
+  const { namespace, version } = parseTarget(target);
   const fileName = equals === -1 ? namespace : part.slice(0, equals);
   validateFileName(fileName);
-  return { fileName, namespace, version: at === -1 ? undefined : parseVersion(target.slice(at + 1)) };
+  return { fileName, namespace, version };
+}
+
+/** `namespace[@version]`. @throws INVALID_ARGUMENT */
+export function parseTarget(text: string): { namespace: string; version: Version | undefined } {
+  const at = text.indexOf('@');
+  const namespace = at === -1 ? text : text.slice(0, at);
+  validateNamespaceName(namespace);
+  return { namespace, version: at === -1 ? undefined : parseVersion(text.slice(at + 1)) };
 }
 
 /** @throws INVALID_ARGUMENT for a name that SQLite or the mount itself gives a meaning */

@@ -80,6 +80,9 @@ export const WRITE_RESERVATION_MS = 100;
 /** How long a writer without locks (cp, cat >) waits for the write lock before EBUSY. */
 export const UNLOCKED_WRITER_WAIT_MS_MAX = 10_000;
 
+/** How long an import waits for the write lock before BUSY. */
+export const IMPORT_LOCK_WAIT_MS_MAX = 10_000;
+
 /** Connections that were resolved but never opened; past this the oldest are given to others. */
 export const UNOPENED_CONNECTIONS_MAX = 1_024;
 

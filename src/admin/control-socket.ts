@@ -3,18 +3,26 @@
 // Its directory belongs to the store's owner alone, and so does the socket; it has no other protection.
 
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { ERROR_CODES, type ErrorCode, errorMeaning, isMvfuseError, MvfuseError } from '../errors.js';
-import type { LogEntry, NamespaceInfo } from '../store/types.js';
+import type { Commit, Head, LogEntry, NamespaceInfo } from '../store/types.js';
+import { parseVersion } from '../version.js';
 import type { StoreService } from './store-service.js';
 
 /** sockaddr_un holds 108 bytes, the final NUL included. */
 const SOCKET_PATH_BYTES_MAX = 107;
 const BODY_BYTES_MAX = 64 * 1024;
 const LOG_LIMIT_DEFAULT = 20;
+/** Carries the version of the bytes that follow. */
+const HEAD_HEADER = 'x-mvfuse-head';
+/** Tells after the bytes why they are not all. */
+const ERROR_TRAILER = 'x-mvfuse-error';
 
 /** The socket of the store in `directory`: in it, or in the temporary directory when that path is too long. */
 export function socketPath(directory: string): string {
@@ -48,29 +56,57 @@ async function closeServer(server: Server, path: string): Promise<void> {
 
 async function answer(service: StoreService, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
-    const body = await route(service, incoming);
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    const body = await route(service, incoming, response);
+    if (body !== undefined) response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   } catch (error) {
-    const known = isMvfuseError(error);
-    const status = known ? errorMeaning(error.code).httpStatus : 500;
-    const body = { code: known ? error.code : 'INTERNAL', message: (error as Error).message };
-    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    const status = isMvfuseError(error) ? errorMeaning(error.code).httpStatus : 500;
+    const headers = { 'content-type': 'application/json', connection: 'close' };
+    response.writeHead(status, headers).end(JSON.stringify(describeError(error)));
   }
 }
 
-async function route(service: StoreService, incoming: IncomingMessage): Promise<unknown> {
+/** What is answered as JSON; undefined when the answer was given already. */
+async function route(service: StoreService, incoming: IncomingMessage, response: ServerResponse): Promise<unknown> {
   const url = new URL(incoming.url ?? '/', 'http://control');
   const [collection, name, part, ...rest] = url.pathname.split('/').slice(1).map(decodeURIComponent);
+  const call = `${incoming.method} ${name === undefined ? '' : 'one'}${part === undefined ? '' : `/${part}`}`;
   if (collection === 'namespaces' && rest.length === 0) {
-    if (name === undefined && incoming.method === 'GET') return service.listNamespaces();
-    if (name === undefined && incoming.method === 'POST')
-      return service.createNamespace((await readJson(incoming)).name);
-    if (name !== undefined && incoming.method === 'GET') {
-      if (part === undefined) return service.statNamespace(name);
-      if (part === 'log') return service.log(name, parseLimit(url.searchParams.get('limit')));
+    switch (call) {
+      case 'GET ':
+        return service.listNamespaces();
+      case 'POST ':
+        return service.createNamespace((await readJson(incoming)).name);
+      case 'GET one':
+        return service.statNamespace(name!);
+      case 'GET one/log':
+        return service.log(name!, parseLimit(url.searchParams.get('limit')));
+      case 'GET one/content':
+        return sendContent(service, name!, url.searchParams.get('version'), response);
+      case 'PUT one/content':
+        return service.importDatabase(name!, Number(incoming.headers['content-length']), incoming);
     }
   }
   throw new MvfuseError('NOT_FOUND', `${incoming.method} ${url.pathname} is not served here`);
+}
+
+async function sendContent(
+  service: StoreService,
+  name: string,
+  version: string | null,
+  response: ServerResponse,
+): Promise<undefined> {
+  const { head, bytes } = await service.exportVersion(name, version === null ? undefined : parseVersion(version));
+  response.writeHead(200, { 'content-type': 'application/octet-stream', [HEAD_HEADER]: JSON.stringify(head) });
+  try {
+    for await (const piece of bytes) if (!response.write(piece)) await once(response, 'drain');
+  } catch (error) {
+    response.addTrailers({ [ERROR_TRAILER]: JSON.stringify(describeError(error)) });
+  }
+  response.end();
+}
+
+function describeError(error: unknown): { code: string; message: string } {
+  return { code: isMvfuseError(error) ? error.code : 'INTERNAL', message: (error as Error).message };
 }
 
 function parseLimit(text: string | null): number {
@@ -113,26 +149,56 @@ export async function connectControl(path: string): Promise<StoreService | undef
     createNamespace: async (name) => (await call(path, 'POST', '/namespaces', { name })) as NamespaceInfo,
     statNamespace: async (name) => (await call(path, 'GET', at(name))) as NamespaceInfo,
     log: async (name, limit) => (await call(path, 'GET', `${at(name)}/log?limit=${limit}`)) as LogEntry[],
+    exportVersion: async (name, version) => {
+      const query = version === undefined ? '' : `?version=${version}`;
+      const incoming = await send(path, 'GET', `${at(name)}/content${query}`);
+      return { head: JSON.parse(incoming.headers[HEAD_HEADER] as string) as Head, bytes: receiveContent(incoming) };
+    },
+    importDatabase: async (name, sizeBytes, bytes) =>
+      (await readAnswer(await send(path, 'PUT', `${at(name)}/content`, { sizeBytes, bytes }))) as Commit,
     close: async () => {},
   };
 }
 
-function call(socket: string, method: string, path: string, body?: unknown): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request({ socketPath: socket, method, path }, async (incoming) => {
-      try {
-        const chunks: Buffer[] = [];
-        for await (const chunk of incoming) chunks.push(chunk as Buffer);
-        const value = JSON.parse(Buffer.concat(chunks).toString()) as unknown;
-        if (incoming.statusCode === 200) resolve(value);
-        else reject(remoteError(value as { code: string; message: string }));
-      } catch (error) {
-        reject(error);
-      }
-    });
+async function call(socket: string, method: string, path: string, body?: unknown): Promise<unknown> {
+  const json = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+  const content = json && { sizeBytes: json.length, bytes: Readable.from([json]) };
+  return readAnswer(await send(socket, method, path, content));
+}
+
+interface Body {
+  readonly sizeBytes: number;
+  readonly bytes: AsyncIterable<Uint8Array>;
+}
+
+/** Sends a request and gives the answer, still to be read, if it is no error. */
+async function send(socket: string, method: string, path: string, body?: Body): Promise<IncomingMessage> {
+  const headers = body === undefined ? {} : { 'content-length': body.sizeBytes };
+  const outgoing = request({ socketPath: socket, method, path, headers });
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    outgoing.once('response', resolve);
     outgoing.once('error', reject);
-    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
   });
+  answered.catch(() => undefined);
+  if (body === undefined) outgoing.end();
+  // A refusal may come before everything is sent; it says more than the broken pipe.
+  else await pipeline(body.bytes, outgoing).catch(() => undefined);
+  const incoming = await answered;
+  if (incoming.statusCode === 200) return incoming;
+  throw remoteError((await readAnswer(incoming)) as { code: string; message: string });
+}
+
+/** The bytes to their end. @throws what broke them off at the other side */
+async function* receiveContent(incoming: IncomingMessage): AsyncGenerator<Uint8Array> {
+  yield* incoming as AsyncIterable<Buffer>;
+  const broken = incoming.trailers[ERROR_TRAILER];
+  if (broken !== undefined) throw remoteError(JSON.parse(broken) as { code: string; message: string });
+}
+
+async function readAnswer(incoming: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming) chunks.push(chunk as Buffer);
+  return JSON.parse(Buffer.concat(chunks).toString());
 }
 
 function remoteError({ code, message }: { code: string; message: string }): Error {

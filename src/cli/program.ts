@@ -3,6 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { errorMeaning, isMvfuseError } from '../errors.js';
+import { checkCommand } from './check.js';
+import { exportCommand } from './export.js';
+import { importCommand } from './import.js';
 import { logCommand } from './log.js';
 import { mountCommand } from './mount.js';
 import { namespacesCommand } from './namespaces.js';
@@ -25,7 +28,10 @@ export function createProgram(): Command {
     )
     .addCommand(mountCommand(), { isDefault: true })
     .addCommand(logCommand())
-    .addCommand(namespacesCommand());
+    .addCommand(namespacesCommand())
+    .addCommand(importCommand())
+    .addCommand(exportCommand())
+    .addCommand(checkCommand());
   return overrideExit(program);
 }
 

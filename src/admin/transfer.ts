@@ -1,0 +1,93 @@
+// Whole databases in and out of a namespace: the bytes of one version, and a file taken in as one commit.
+
+import { MvfuseError } from '../errors.js';
+import { IMPORT_LOCK_WAIT_MS_MAX, READ_PAGES_MAX } from '../limits.js';
+import { HEADER_BYTES, isWhole, readHeader, stampHeader } from '../sqlite/header.js';
+import { lockBytePage } from '../sqlite/lock-bytes.js';
+import type { PageStore } from '../store/page-store.js';
+import type { Commit, Head, NamespaceId, Page, PageNumber } from '../store/types.js';
+
+/** Pages read in one round; a few MiB of the largest. */
+const EXPORT_PAGES = Math.min(64, READ_PAGES_MAX);
+
+/** The file as `head` has it, in pieces that must not be changed. @throws CORRUPT naming the page */
+export async function* versionBytes(store: PageStore, namespace: NamespaceId, head: Head): AsyncGenerator<Buffer> {
+  const { pageBytes, sizeBytes } = head;
+  const count = Math.ceil(sizeBytes / pageBytes);
+  for (let first = 1; first <= count; first += EXPORT_PAGES) {
+    const numbers: PageNumber[] = [];
+    for (let number = first; number < first + EXPORT_PAGES && number <= count; number += 1) {
+      numbers.push(number as PageNumber);
+    }
+    for (const [index, page] of (await store.readPages(namespace, head, numbers)).entries()) {
+      const left = sizeBytes - (numbers[index]! - 1) * pageBytes;
+      yield left < pageBytes ? page.subarray(0, left) : page;
+    }
+  }
+}
+
+/**
+ * Replaces the namespace's content by the database that `source` gives, `sizeBytes` long, as one commit. Durable when
+ * it resolves; when it rejects, nothing changed.
+ * @throws INVALID_ARGUMENT for what is no whole SQLite database, BUSY while a connection holds the write lock
+ */
+export async function importDatabase(
+  store: PageStore,
+  namespace: NamespaceId,
+  sizeBytes: number,
+  source: AsyncIterable<Uint8Array>,
+): Promise<Commit> {
+  const pieces = source[Symbol.asyncIterator]();
+  const start = await takeBytes(pieces, Buffer.alloc(0), HEADER_BYTES);
+  const header = readHeader(start);
+  if (header === undefined || !isWhole(header, sizeBytes)) {
+    throw new MvfuseError('INVALID_ARGUMENT', 'this is no whole SQLite database: its size is not what page 1 states');
+  }
+  const lock = store.writeLock(namespace);
+  const holder = {};
+  const deadlineMs = performance.now() + IMPORT_LOCK_WAIT_MS_MAX;
+  while (!lock.tryAcquire(holder)) {
+    if (performance.now() >= deadlineMs) throw new MvfuseError('BUSY', 'a connection holds the write lock');
+    await lock.released.wait(20);
+  }
+  try {
+    const base = await store.head(namespace);
+    const pages = cutPages(pieces, start, header.pageBytes, sizeBytes);
+    const request = { namespace, base: base.version, pageBytes: header.pageBytes, sizeBytes, pages };
+    return (await store.commit([request]))[0]!;
+  } finally {
+    lock.release(holder);
+  }
+}
+
+async function* cutPages(
+  pieces: AsyncIterator<Uint8Array>,
+  start: Buffer,
+  pageBytes: number,
+  sizeBytes: number,
+): AsyncGenerator<Page> {
+  const count = sizeBytes / pageBytes;
+  let held = start;
+  for (let number = 1; number <= count; number += 1) {
+    held = await takeBytes(pieces, held, pageBytes);
+    if (held.length < pageBytes) throw new MvfuseError('INVALID_ARGUMENT', 'the database ended before its size');
+    const data = Buffer.from(held.subarray(0, pageBytes));
+    held = held.subarray(pageBytes);
+    const header = number === 1 ? readHeader(data) : undefined;
+    if (header?.plain === true && header.wantsWal) stampHeader(data, header.changeCounter);
+    if (number !== lockBytePage(pageBytes)) yield { number: number as PageNumber, data };
+  }
+}
+
+/** `held` and as many pieces behind it as give `bytes`, or all there are. */
+async function takeBytes(pieces: AsyncIterator<Uint8Array>, held: Buffer, bytes: number): Promise<Buffer> {
+  const parts = [held];
+  let length = held.length;
+  while (length < bytes) {
+    const { done, value } = await pieces.next();
+    if (done === true) break;
+    parts.push(Buffer.from(value.buffer, value.byteOffset, value.length));
+    length += value.length;
+  }
+  return parts.length === 1 ? held : Buffer.concat(parts);
+}
