@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ERROR_CODES, type ErrorCode, errorMeaning, isMvfuseError, MvfuseError } from '../errors.js';
+import type { Status } from '../status.js';
 import type { Commit, Head, LogEntry, NamespaceInfo } from '../store/types.js';
 import { parseVersion } from '../version.js';
 import type { StoreService } from './store-service.js';
@@ -70,6 +71,7 @@ async function route(service: StoreService, incoming: IncomingMessage, response:
   const url = new URL(incoming.url ?? '/', 'http://control');
   const [collection, name, part, ...rest] = url.pathname.split('/').slice(1).map(decodeURIComponent);
   const call = `${incoming.method} ${name === undefined ? '' : 'one'}${part === undefined ? '' : `/${part}`}`;
+  if (url.pathname === '/status' && incoming.method === 'GET') return service.status();
   if (collection === 'namespaces' && rest.length === 0) {
     switch (call) {
       case 'GET ':
@@ -156,6 +158,7 @@ export async function connectControl(path: string): Promise<StoreService | undef
     },
     importDatabase: async (name, sizeBytes, bytes) =>
       (await readAnswer(await send(path, 'PUT', `${at(name)}/content`, { sizeBytes, bytes }))) as Commit,
+    status: async () => (await call(path, 'GET', '/status')) as Status,
     close: async () => {},
   };
 }

@@ -1,9 +1,11 @@
 // What commands ask of a store, whether this process has it open or a daemon does.
 
 import { MvfuseError } from '../errors.js';
+import type { MountStatus, Status } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Commit, Head, LogEntry, NamespaceInfo } from '../store/types.js';
 import type { Version } from '../version.js';
+import { storeStatus } from './status.js';
 import { importDatabase, versionBytes } from './transfer.js';
 
 /** One version's bytes on their way out: `head.sizeBytes` of them. */
@@ -24,11 +26,20 @@ export interface StoreService {
   exportVersion(name: string, version: Version | undefined): Promise<Content>;
   /** Replaces the content as one commit; see importDatabase. @throws NOT_FOUND, INVALID_ARGUMENT, BUSY */
   importDatabase(name: string, sizeBytes: number, bytes: AsyncIterable<Uint8Array>): Promise<Commit>;
+  status(): Promise<Status>;
   close(): Promise<void>;
 }
 
-/** The service on a store that is open here. */
-export function localService(store: PageStore): StoreService {
+/**
+ * The service on a store that is open here.
+ * @param directory of the store, if it has one
+ * @param mounts what is mounted from it, when this process is a daemon
+ */
+export function localService(
+  store: PageStore,
+  directory: string | undefined,
+  mounts?: () => Promise<MountStatus[]>,
+): StoreService {
   return {
     listNamespaces: () => store.listNamespaces(),
     createNamespace: (name) => store.createNamespace(name),
@@ -42,6 +53,18 @@ export function localService(store: PageStore): StoreService {
     },
     importDatabase: async (name, sizeBytes, bytes) =>
       importDatabase(store, (await store.statNamespace(name)).id, sizeBytes, bytes),
+    status: async () => ({
+      daemon:
+        mounts === undefined
+          ? undefined
+          : {
+              pid: process.pid,
+              uptimeMs: Math.round(process.uptime() * 1000),
+              residentBytes: process.memoryUsage.rss(),
+            },
+      mounts: (await mounts?.()) ?? [],
+      ...(await storeStatus(store, directory)),
+    }),
     close: () => store.close(),
   };
 }

@@ -44,7 +44,7 @@ export async function importDatabase(
     throw new MvfuseError('INVALID_ARGUMENT', 'this is no whole SQLite database: its size is not what page 1 states');
   }
   const lock = store.writeLock(namespace);
-  const holder = {};
+  const holder = { pid: undefined };
   const deadlineMs = performance.now() + IMPORT_LOCK_WAIT_MS_MAX;
   while (!lock.tryAcquire(holder)) {
     if (performance.now() >= deadlineMs) throw new MvfuseError('BUSY', 'a connection holds the write lock');

@@ -15,10 +15,11 @@ import {
   spillDirectory,
 } from '../config.js';
 import { isMvfuseError, MvfuseError } from '../errors.js';
-import type { MountEntry } from '../fuse/mount.js';
+import type { Mount, MountEntry } from '../fuse/mount.js';
 import { storeDirectory } from '../kv/open.js';
 import { DIRTY_MEMORY_BYTES_DEFAULT } from '../limits.js';
 import { createLogger } from '../logger.js';
+import type { MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
 import type { NamespaceInfo } from '../store/types.js';
 import { prepareMountpoint } from './mountpoint.js';
@@ -81,10 +82,12 @@ async function runMount(options: Options): Promise<void> {
   await prepareMountpoint(mountpoint, log);
   const store = await openStore(options.store);
   try {
-    const control =
-      directory === undefined ? undefined : await serveControl(socketPath(directory), localService(store));
+    const mounts: Mount[] = [];
+    const status = (): Promise<MountStatus[]> => Promise.all(mounts.map((mount) => mount.status()));
+    const service = localService(store, directory, status);
+    const control = directory === undefined ? undefined : await serveControl(socketPath(directory), service);
     try {
-      await serve(options, { log, store, mountpoint, mappings, directory });
+      await serve(options, { log, store, mountpoint, mappings, directory, mounts });
     } finally {
       await control?.close();
     }
@@ -99,9 +102,11 @@ interface Served {
   readonly mountpoint: string;
   readonly mappings: readonly NamespaceMapping[];
   readonly directory: string | undefined;
+  /** The mount is put here when it is there. */
+  readonly mounts: Mount[];
 }
 
-async function serve(options: Options, { log, store, mountpoint, mappings, directory }: Served): Promise<void> {
+async function serve(options: Options, { log, store, mountpoint, mappings, directory, mounts }: Served): Promise<void> {
   // Everything else a command does works without the addon, so it is loaded here.
   const { mountFiles } = await import('../fuse/mount.js');
   const entries: MountEntry[] = [];
@@ -116,6 +121,7 @@ async function serve(options: Options, { log, store, mountpoint, mappings, direc
     allowOther: options.allowOther === true,
     spaceDirectory: directory,
   });
+  mounts.push(mount);
   const stop = (signal: NodeJS.Signals): void => {
     log.info({ signal }, 'stopping');
     mount.close().catch((error: unknown) => log.error({ err: error }, 'the mount could not be taken away'));

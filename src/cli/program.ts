@@ -4,11 +4,13 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { errorMeaning, isMvfuseError } from '../errors.js';
 import { checkCommand } from './check.js';
+import { doctorCommand } from './doctor.js';
 import { exportCommand } from './export.js';
 import { importCommand } from './import.js';
 import { logCommand } from './log.js';
 import { mountCommand } from './mount.js';
 import { namespacesCommand } from './namespaces.js';
+import { statusCommand } from './status.js';
 
 const USAGE_EXIT_STATUS = errorMeaning('INVALID_ARGUMENT').exitStatus;
 
@@ -31,7 +33,9 @@ export function createProgram(): Command {
     .addCommand(namespacesCommand())
     .addCommand(importCommand())
     .addCommand(exportCommand())
-    .addCommand(checkCommand());
+    .addCommand(checkCommand())
+    .addCommand(statusCommand())
+    .addCommand(doctorCommand());
   return overrideExit(program);
 }
 

@@ -23,7 +23,7 @@ export async function withService<T>(url: string, use: (service: StoreService) =
   const directory = storeDirectory(url);
   const service =
     (directory === undefined ? undefined : await connectControl(socketPath(directory))) ??
-    localService(await openStore(url));
+    localService(await openStore(url), directory);
   try {
     return await use(service);
   } finally {

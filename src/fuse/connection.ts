@@ -44,7 +44,8 @@ export class Connection {
   readonly #plain: PlainAccess;
   readonly #options: ConnectionOptions;
   readonly #privateFiles = new Map<string, PrivateFile>();
-  readonly #handles = new Set<number>();
+  /** By handle: the thread that opened it. */
+  readonly #handles = new Map<number, number>();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: ConnectionOptions) {
@@ -62,6 +63,11 @@ export class Connection {
 
   get open(): boolean {
     return this.#handles.size > 0;
+  }
+
+  /** The threads that have the database open. */
+  get openers(): number[] {
+    return [...new Set(this.#handles.values())];
   }
 
   /**
@@ -92,7 +98,7 @@ export class Connection {
   }
 
   async openDatabase(fh: number, mode: OpenMode, caller: Caller): Promise<void> {
-    this.#handles.add(fh);
+    this.#handles.set(fh, caller.pid);
     this.#options.opened();
     try {
       await this.#plain.open(fh, mode.readable, mode.writable);
@@ -163,7 +169,7 @@ export class Connection {
     }
     if (this.#locks.conflict(owner, type, start, end) !== undefined) throw new LockHeldError();
     if (type === 'write') {
-      if (overlaps(start, end, PENDING_BYTE, SHARED_LAST)) await this.transaction.becomeWriter();
+      if (overlaps(start, end, PENDING_BYTE, SHARED_LAST)) await this.transaction.becomeWriter(lockPid);
     } else if (overlaps(start, end, SHARED_FIRST, SHARED_LAST)) {
       if (this.#locks.holds(SHARED_FIRST, SHARED_LAST, 'write', owner)) await this.transaction.downgrade();
       else if (this.#plain.writing) throw new LockHeldError();

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { MvfuseError } from '../errors.js';
 import { FUSE_QUEUE_LENGTH_MAX, FUSE_WRITE_BYTES_MAX } from '../limits.js';
 import { Session } from '../native/binding.js';
+import type { MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Head, NamespaceId } from '../store/types.js';
 import type { SpillOptions } from './block-map.js';
@@ -12,6 +13,7 @@ import { ConnectionsDirectory } from './connections-directory.js';
 import { DatabaseVersion } from './database-version.js';
 import { Dispatcher, type Intercept } from './dispatcher.js';
 import { InodeTable, ROOT_INO } from './inode-table.js';
+import { mountStatus } from './mount-status.js';
 import { MountedFile } from './mounted-file.js';
 import { RootDirectory } from './root-directory.js';
 
@@ -41,6 +43,8 @@ export interface MountFilesOptions {
 export interface Mount {
   /** Resolves when the mount is gone; rejects when it ended by a failure. */
   readonly ended: Promise<void>;
+  /** Its files, who has them open, and what they are doing. */
+  status(): Promise<MountStatus>;
   /** Takes the mount away: open transactions are discarded, commits under way are finished first. */
   close(): Promise<void>;
 }
@@ -104,7 +108,8 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
   });
   if (session === undefined) await ended;
   ended.catch(() => undefined);
-  return { ended, close: () => closeMount(session!, connections, ended) };
+  const status = (): Promise<MountStatus> => mountStatus(options.mountpoint, root.files(), connections.connections());
+  return { ended, status, close: () => closeMount(session!, connections, ended) };
 }
 
 async function closeMount(session: Session, connections: ConnectionsDirectory, ended: Promise<void>): Promise<void> {

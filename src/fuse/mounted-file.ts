@@ -4,9 +4,10 @@ import type { Logger } from 'pino';
 import type { Header } from '../sqlite/header.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Commit, CommitRequest, Head, NamespaceId } from '../store/types.js';
-import type { WriteLock } from '../store/write-lock.js';
+import type { WriteLock, Writer } from '../store/write-lock.js';
 import type { SpillOptions } from './block-map.js';
 import { DatabaseVersion } from './database-version.js';
+import { commandOf } from './process-name.js';
 
 export interface MountedFileOptions {
   /** The file's name in the mounted directory. */
@@ -30,6 +31,7 @@ export class MountedFile {
   readonly #store: PageStore;
   readonly #nowMs: () => number;
   #newest: DatabaseVersion | undefined;
+  readonly #toldBusy = new WeakMap<Writer, Writer>();
 
   constructor(options: MountedFileOptions) {
     this.name = options.name;
@@ -71,6 +73,15 @@ export class MountedFile {
   logCommit(commit: Commit, ms: number): void {
     const { head, pageCount, bytes } = commit;
     this.log.info({ version: head.version, pages: pageCount, bytes, ms: Math.round(ms * 100) / 100 }, 'commit');
+  }
+
+  /** Tells once for each holder whom a connection found in its way. */
+  logBusy(asker: Writer, pid: number | undefined): void {
+    const { holder, heldMs } = this.writeLock;
+    if (holder === undefined || this.#toldBusy.get(asker) === holder) return;
+    this.#toldBusy.set(asker, holder);
+    const by = { pid: holder.pid, command: commandOf(holder.pid), heldMs: Math.round(heldMs) };
+    this.log.info({ pid, command: commandOf(pid), holder: by }, 'busy');
   }
 
   get store(): PageStore {

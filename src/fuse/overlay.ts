@@ -36,6 +36,11 @@ export class Overlay {
     return this.#sizeBytes;
   }
 
+  /** Bytes kept, in memory or spilled. */
+  get heldBytes(): number {
+    return this.#blocks.count * BLOCK_BYTES;
+  }
+
   /** Whether anything was written, or the size changed, even if back to what it was. */
   get touched(): boolean {
     return this.#touched;

@@ -7,6 +7,7 @@
 
 import { UNLOCKED_WRITER_WAIT_MS_MAX } from '../limits.js';
 import { CHANGE_COUNTER_AT, HEADER_BYTES, isWhole, readHeader } from '../sqlite/header.js';
+import type { Writer } from '../store/write-lock.js';
 import { planCommit } from './commit-plan.js';
 import type { DatabaseVersion } from './database-version.js';
 import { RequestError } from './errno.js';
@@ -23,8 +24,10 @@ export interface PlainHandle {
   pinned: DatabaseVersion | undefined;
 }
 
-export class PlainAccess {
+export class PlainAccess implements Writer {
   readonly file: MountedFile;
+  /** The thread that began to write. */
+  pid: number | undefined;
   readonly #handles = new Map<number, PlainHandle>();
   #base: DatabaseVersion | undefined;
   #dirty: Overlay | undefined;
@@ -127,6 +130,7 @@ export class PlainAccess {
   async #acquire(caller: Caller): Promise<void> {
     const { writeLock } = this.file;
     const deadlineMs = this.file.nowMs() + UNLOCKED_WRITER_WAIT_MS_MAX;
+    this.pid = caller.pid;
     while (!writeLock.tryAcquire(this)) {
       const leftMs = deadlineMs - this.file.nowMs();
       if (caller.signal.aborted) throw new RequestError('EINTR');

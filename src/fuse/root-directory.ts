@@ -40,6 +40,10 @@ export class RootDirectory extends Node {
     return snapshot;
   }
 
+  *files(): Generator<MountedFile> {
+    for (const child of this.#children.values()) if (child instanceof DatabaseLink) yield child.file;
+  }
+
   fileNamed(name: string): MountedFile | undefined {
     const child = this.#children.get(name);
     return child instanceof DatabaseLink ? child.file : undefined;

@@ -11,6 +11,7 @@
 
 import { CHANGE_COUNTER_AT, HEADER_BYTES } from '../sqlite/header.js';
 import type { Head } from '../store/types.js';
+import type { Writer } from '../store/write-lock.js';
 import type { Version } from '../version.js';
 import { type CommitPlan, planCommit } from './commit-plan.js';
 import type { DatabaseVersion } from './database-version.js';
@@ -18,7 +19,8 @@ import { LockHeldError, RequestError } from './errno.js';
 import { commitTogether, type MountedFile } from './mounted-file.js';
 import { Overlay } from './overlay.js';
 
-type Phase = 'idle' | 'reading' | 'writing' | 'draining' | 'dead';
+/** What a connection is doing. */
+export type Phase = 'idle' | 'reading' | 'writing' | 'draining' | 'dead';
 
 /** What the journal files beside the database say; asked at the moments that need it. */
 export interface JournalState {
@@ -28,8 +30,10 @@ export interface JournalState {
   inSuperJournal(): Promise<boolean>;
 }
 
-export class Transaction {
+export class Transaction implements Writer {
   readonly file: MountedFile;
+  /** The process that wrote last, or is about to. */
+  pid: number | undefined;
   readonly #journal: JournalState;
   #phase: Phase = 'idle';
   #base: DatabaseVersion | undefined;
@@ -53,6 +57,14 @@ export class Transaction {
     return this.#dirty !== undefined;
   }
 
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  get dirtyBytes(): number {
+    return this.#dirty?.heldBytes ?? 0;
+  }
+
   get head(): Head | undefined {
     return this.#base?.head;
   }
@@ -73,12 +85,16 @@ export class Transaction {
   }
 
   /** Takes the namespace's write lock. @throws EAGAIN when another holds it, or the snapshot is not the head */
-  async becomeWriter(): Promise<void> {
+  async becomeWriter(pid?: number): Promise<void> {
     if (this.#phase === 'dead') throw new RequestError('EAGAIN');
     if (this.writer) return;
     await this.begin();
     const { writeLock } = this.file;
-    if (!writeLock.tryAcquire(this)) throw new LockHeldError();
+    if (!writeLock.tryAcquire(this)) {
+      this.file.logBusy(this, pid);
+      throw new LockHeldError();
+    }
+    this.pid = pid;
     try {
       const head = await this.file.head();
       if (head.version !== this.#base!.head.version) {

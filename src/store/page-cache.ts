@@ -48,6 +48,11 @@ export class PageCache {
     });
   }
 
+  /** Pages' worth of entries, and the bytes that they take. */
+  get usage(): { pages: number; bytes: number; bytesMax: number } {
+    return { pages: this.#pages.size, bytes: this.#pages.calculatedSize, bytesMax: this.#pages.maxSize };
+  }
+
   /** The page's content at `version`; must not be changed. */
   get(namespace: NamespaceId, page: PageNumber, version: Version): Buffer | undefined {
     const intervals = this.#pages.get(cacheKey(namespace, page));

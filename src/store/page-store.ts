@@ -135,6 +135,11 @@ export class PageStore {
     return this.#track(this.#commit(requests));
   }
 
+  /** What the page cache holds. */
+  get cacheUsage(): { pages: number; bytes: number; bytesMax: number } {
+    return this.#cache.usage;
+  }
+
   /** Commits of the namespace, the newest first; all of them without a limit. */
   async log(namespace: NamespaceId, options: { limit?: number } = {}): Promise<LogEntry[]> {
     const { begin, end } = logRange(namespace);

@@ -8,9 +8,16 @@
 import { WRITE_RESERVATION_MS } from '../limits.js';
 import { Wakeup } from '../wakeup.js';
 
+/** Somebody who writes; the object itself is the identity. */
+export interface Writer {
+  /** The process on whose behalf it writes, for those who find the lock taken. */
+  readonly pid: number | undefined;
+}
+
 export class WriteLock {
-  #holder: object | undefined;
-  #reservation: { readonly by: object; readonly untilMs: number } | undefined;
+  #holder: Writer | undefined;
+  #heldSinceMs = 0;
+  #reservation: { readonly by: Writer; readonly untilMs: number } | undefined;
   /** Woken whenever the lock may have become free. */
   readonly released = new Wakeup();
   readonly #nowMs: () => number;
@@ -20,35 +27,41 @@ export class WriteLock {
     this.#nowMs = nowMs;
   }
 
-  get holder(): object | undefined {
+  get holder(): Writer | undefined {
     return this.#holder;
   }
 
+  /** How long the holder has had it. */
+  get heldMs(): number {
+    return this.#holder === undefined ? 0 : this.#nowMs() - this.#heldSinceMs;
+  }
+
   /** Takes the lock for `who`, who may hold it already; false while another holds it or has it reserved. */
-  tryAcquire(who: object): boolean {
+  tryAcquire(who: Writer): boolean {
     if (this.#holder !== undefined) return this.#holder === who;
     const reservation = this.#reservation;
     if (reservation !== undefined && reservation.by !== who && this.#nowMs() < reservation.untilMs) return false;
     this.#reservation = undefined;
     this.#holder = who;
+    this.#heldSinceMs = this.#nowMs();
     return true;
   }
 
   /** Gives the lock back; nothing happens when `who` does not hold it. */
-  release(who: object): void {
+  release(who: Writer): void {
     if (this.#holder !== who) return;
     this.#holder = undefined;
     this.released.wake();
   }
 
   /** Gives the lock back and keeps it reserved for the same connection for WRITE_RESERVATION_MS. */
-  releaseReserved(who: object): void {
+  releaseReserved(who: Writer): void {
     this.#reservation = { by: who, untilMs: this.#nowMs() + WRITE_RESERVATION_MS };
     this.release(who);
   }
 
   /** Forgets a connection that is gone. */
-  forget(who: object): void {
+  forget(who: Writer): void {
     if (this.#reservation?.by === who) this.#reservation = undefined;
     this.release(who);
   }

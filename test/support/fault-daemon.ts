@@ -101,7 +101,7 @@ for (const { fileName, namespace } of parseNamespaces(mappings)) {
   const info = existing ?? (await store.createNamespace(namespace));
   entries.push({ name: fileName, namespace: info.id, namespaceName: info.name });
 }
-const control = await serveControl(socketPath(storeDirectory(url)!), localService(store));
+const control = await serveControl(socketPath(storeDirectory(url)!), localService(store, storeDirectory(url)));
 const mount = await mountFiles({
   mountpoint: resolve(mountpoint),
   entries,

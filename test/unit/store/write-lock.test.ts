@@ -7,7 +7,7 @@ import { WriteLock } from '../../../src/store/write-lock.js';
 
 test('one holder at a time, who may ask again', () => {
   const lock = new WriteLock(() => 0);
-  const [a, b] = [{}, {}];
+  const [a, b] = [{ pid: 1 }, { pid: 2 }];
   assert.ok(lock.tryAcquire(a) && lock.tryAcquire(a) && !lock.tryAcquire(b));
   lock.release(b);
   assert.equal(lock.holder, a);
@@ -18,7 +18,7 @@ test('one holder at a time, who may ask again', () => {
 test('a refused snapshot keeps its turn, for a while', () => {
   let nowMs = 0;
   const lock = new WriteLock(() => nowMs);
-  const [a, b] = [{}, {}];
+  const [a, b] = [{ pid: 1 }, { pid: 2 }];
   assert.ok(lock.tryAcquire(a));
   lock.releaseReserved(a);
   assert.ok(!lock.tryAcquire(b));
@@ -35,7 +35,7 @@ test('a refused snapshot keeps its turn, for a while', () => {
 
 test('a release wakes who waits', async () => {
   const lock = new WriteLock(() => 0);
-  const a = {};
+  const a = { pid: 1 };
   lock.tryAcquire(a);
   const woken = lock.released.wait(60_000);
   lock.release(a);

@@ -1,0 +1,52 @@
+// mvfuse status: what the daemon, its mounts and the store are doing.
+
+import { Command } from 'commander';
+import type { ConnectionStatus, FileStatus, ProcessName, Status } from '../status.js';
+import { jsonOption, storeOption } from './options.js';
+import { print, printJson } from './output.js';
+import { withService } from './store-access.js';
+
+export function statusCommand(): Command {
+  return new Command('status')
+    .description('show mounts, connections, who holds write locks, and the size of store and cache')
+    .addOption(storeOption())
+    .addOption(jsonOption())
+    .action(async (options: { store: string; json?: boolean }) => {
+      const status = await withService(options.store, (service) => service.status());
+      if (options.json) printJson(status);
+      else print(describe(options.store, status).join('\n'));
+    });
+}
+
+function describe(url: string, { daemon, mounts, storeBytes, namespaces, cache }: Status): string[] {
+  const size = storeBytes === undefined ? '' : `, ${megabytes(storeBytes)}`;
+  const lines = [`store    ${url}: ${namespaces} namespaces${size}`];
+  if (daemon === undefined) return [...lines, 'daemon   none runs'];
+  const { pid, uptimeMs, residentBytes } = daemon;
+  lines.push(`daemon   process ${pid}, up ${Math.round(uptimeMs / 1000)} s, ${megabytes(residentBytes)} resident`);
+  lines.push(`cache    ${cache.pages} pages, ${megabytes(cache.bytes)} of ${megabytes(cache.bytesMax)}`);
+  for (const mount of mounts) {
+    lines.push(`mount    ${mount.mountpoint}`, ...mount.files.flatMap(describeFile));
+  }
+  return lines;
+}
+
+function describeFile({ name, namespace, head, connections, writer }: FileStatus): string[] {
+  const held = writer === undefined ? 'write lock free' : `write lock: ${processName(writer)} for ${writer.heldMs} ms`;
+  const line = `  ${name} = ${namespace}@${head.version}, ${head.sizeBytes} bytes, ${held}`;
+  return [line, ...connections.map(describeConnection)];
+}
+
+function describeConnection({ openers, phase, version, dirtyBytes }: ConnectionStatus): string {
+  const at = version === undefined ? '' : ` at ${version}`;
+  const dirty = dirtyBytes === 0 ? '' : `, ${dirtyBytes} bytes not committed`;
+  return `    ${openers.map(processName).join(', ')}: ${phase}${at}${dirty}`;
+}
+
+function processName({ pid, command }: ProcessName): string {
+  return pid === undefined ? 'mvfuse itself' : `${command ?? 'process'} (${pid})`;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}

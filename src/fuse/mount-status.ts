@@ -1,0 +1,38 @@
+// What a mount is doing: its files, the connections on each, and who holds the write lock.
+
+import type { ConnectionStatus, FileStatus, MountStatus } from '../status.js';
+import type { Connection } from './connection.js';
+import type { MountedFile } from './mounted-file.js';
+import { commandOf } from './process-name.js';
+
+export async function mountStatus(
+  mountpoint: string,
+  files: Iterable<MountedFile>,
+  connections: Iterable<Connection>,
+): Promise<MountStatus> {
+  const open = [...connections].filter((connection) => connection.open);
+  const describe = async (file: MountedFile): Promise<FileStatus> => ({
+    name: file.name,
+    namespace: file.namespaceName,
+    head: await file.head(),
+    connections: open.filter((connection) => connection.file === file).map(connectionStatus),
+    writer: writerOf(file),
+  });
+  return { mountpoint, files: await Promise.all([...files].map(describe)) };
+}
+
+function connectionStatus({ id, openers, transaction }: Connection): ConnectionStatus {
+  return {
+    id,
+    openers: openers.map((pid) => ({ pid, command: commandOf(pid) })),
+    phase: transaction.phase,
+    version: transaction.head?.version,
+    dirtyBytes: transaction.dirtyBytes,
+  };
+}
+
+function writerOf({ writeLock }: MountedFile): FileStatus['writer'] {
+  const { holder, heldMs } = writeLock;
+  if (holder === undefined) return undefined;
+  return { pid: holder.pid, command: commandOf(holder.pid), heldMs: Math.round(heldMs) };
+}

@@ -1,0 +1,43 @@
+// The shapes of `mvfuse status`, which the mount fills in and the admin side passes on.
+
+import type { Head } from './store/types.js';
+
+export interface MountStatus {
+  readonly mountpoint: string;
+  readonly files: FileStatus[];
+}
+
+export interface FileStatus {
+  readonly name: string;
+  readonly namespace: string;
+  readonly head: Head;
+  readonly connections: ConnectionStatus[];
+  /** Who holds the write lock, and for how long. */
+  readonly writer: (ProcessName & { readonly heldMs: number }) | undefined;
+}
+
+export interface ConnectionStatus {
+  readonly id: string;
+  /** Who has the database open, by thread. */
+  readonly openers: ProcessName[];
+  readonly phase: string;
+  /** The version of its snapshot, while it has one. */
+  readonly version: string | undefined;
+  readonly dirtyBytes: number;
+}
+
+export interface ProcessName {
+  readonly pid: number | undefined;
+  /** Undefined when the process is gone or cannot be seen. */
+  readonly command: string | undefined;
+}
+
+export interface Status {
+  /** The daemon that owns the store; undefined when none runs. */
+  readonly daemon: { readonly pid: number; readonly uptimeMs: number; readonly residentBytes: number } | undefined;
+  readonly mounts: readonly MountStatus[];
+  /** Bytes of the store's files; undefined for a store in memory. */
+  readonly storeBytes: number | undefined;
+  readonly namespaces: number;
+  readonly cache: { readonly pages: number; readonly bytes: number; readonly bytesMax: number };
+}
