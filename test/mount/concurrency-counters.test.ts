@@ -19,7 +19,7 @@ before(async () => {
   await sqlite3(mount.path(), 'CREATE TABLE counter(value); INSERT INTO counter VALUES(0)');
 });
 
-after(() => mount.remove());
+after(() => mount?.remove());
 
 async function counter(): Promise<number> {
   return Number(await sqlite3(mount.path(), 'SELECT value FROM counter'));

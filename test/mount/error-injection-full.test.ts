@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Client, type Step } from '../support/client.js';
-import { ENOSPC } from '../support/injection.js';
 import { LONG } from '../support/injection-run.js';
+import { ENOSPC } from '../support/injection-settings.js';
 import { FaultMount } from '../support/mounted.js';
 
 let mount: FaultMount;

@@ -2,20 +2,19 @@
 // become visible later, and nobody may be left stuck.
 
 import { test } from 'node:test';
-import { commitPoint, EIO, type Fault, type Setting } from '../support/injection.js';
 import { LONG, runInjections } from '../support/injection-run.js';
-import { injectionSettings } from '../support/injection-settings.js';
+import { commitPoint, EIO, type Fault, injectionSettings, type Setting } from '../support/injection-settings.js';
 
 /** Requests of a rollback, and some of the reads that follow. */
 const ROLLBACK_REQUESTS_MAX = 40;
-const STRIDE = LONG ? 1 : 9;
+const STRIDE = LONG ? 1 : 13;
 
 function faults(labels: readonly string[], setting: Setting, index: number): Fault[] {
   const point = commitPoint(setting);
   const firsts = [labels.indexOf('W(db)') + 1, labels.lastIndexOf('W(db)') + 1];
   if (point !== undefined) firsts.push(labels.indexOf(point) + 1);
   const pairs = firsts.flatMap((nth) =>
-    Array.from({ length: ROLLBACK_REQUESTS_MAX }, (_, at) => ({ nth, errno: EIO, then: { nth: at + 1, errno: EIO } })),
+    Array.from({ length: ROLLBACK_REQUESTS_MAX }, (_, at) => ({ nth, errno: EIO, next: { nth: at + 1, errno: EIO } })),
   );
   return pairs.filter((_, at) => (at + index) % STRIDE === 0);
 }

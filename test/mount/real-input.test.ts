@@ -53,7 +53,7 @@ before(async () => {
 });
 
 after(async () => {
-  await mount.remove();
+  await mount?.remove();
   rmSync(local, { recursive: true, force: true });
 });
 

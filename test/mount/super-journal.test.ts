@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Client } from '../support/client.js';
-import { errnosFor } from '../support/injection.js';
 import { LONG } from '../support/injection-run.js';
+import { errnosFor } from '../support/injection-settings.js';
 import { FaultMount } from '../support/mounted.js';
 import { createSeveral, must, openSeveral, seen, severalBody, versions } from '../support/several-databases.js';
 

@@ -11,7 +11,7 @@ import sys
 path, rows_min = sys.argv[1], int(sys.argv[2])
 LINE_LENGTH_MAX = 400
 LINES_OF_A_FILE_MAX = 2000
-TEXTS = ("/usr/include", "/usr/share/doc", "/usr/share", "/usr/lib")
+TEXTS = ("/usr/include", "/usr/share/doc", "/usr/share", "/usr/lib", "/usr/local")
 
 db = sqlite3.connect(path)
 db.executescript(

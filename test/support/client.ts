@@ -133,7 +133,12 @@ export interface Outcome {
 /** Runs a program to its end, with `input` on its standard input. Never throws for its exit status. */
 export function run(program: string, args: readonly string[], input = '', timeoutMs = 120_000): Promise<Outcome> {
   return new Promise((resolve) => {
-    const options = { env: CLIENT_ENVIRONMENT, timeout: timeoutMs, maxBuffer: 256 * 1024 * 1024, killSignal: 'SIGKILL' as const };
+    const options = {
+      env: CLIENT_ENVIRONMENT,
+      timeout: timeoutMs,
+      maxBuffer: 256 * 1024 * 1024,
+      killSignal: 'SIGKILL' as const,
+    };
     const child = execFile(program, args, options, (error, stdout, stderr) => {
       const status = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
       resolve({ status, stdout, stderr });

@@ -1,10 +1,10 @@
-// Requests of a commit that can fail, and what the application must then see. Used in a transaction that is written to the
-// database only at its COMMIT.
+// Requests of a transaction that can fail, and what the application must then see: at its COMMIT, or in a statement that
+// spills pages before that.
 //
 // Never the finalisation of a journal after the commit happened at FSYNC(db): with synchronous=OFF it is the commit.
 
 import { constants } from 'node:os';
-import type { JournalMode } from './differential.js';
+import type { JournalMode, Synchronous } from './lockstep.js';
 
 const { EIO, ENOSPC, EAGAIN } = constants.errno;
 
@@ -12,10 +12,12 @@ export interface CommitFailure {
   readonly label: string;
   readonly nth: number;
   readonly errno: number;
-  /** SQLite's name for the error of COMMIT. */
+  /** SQLite's name for the error of the COMMIT, or of the statement that spills. */
   readonly error: string;
   readonly modes: readonly JournalMode[];
-  readonly synchronous: readonly string[];
+  readonly synchronous: readonly Synchronous[];
+  /** A statement larger than the cache fails, before the COMMIT. */
+  readonly spills: boolean;
   /** The transaction changes a second database too. */
   readonly bothDatabases: boolean;
   /**
@@ -25,16 +27,26 @@ export interface CommitFailure {
   readonly staysLocked: boolean;
 }
 
-const SYNCED = ['normal', 'full', 'extra'];
-const UNSYNCED = ['off'];
+const SYNCED: readonly Synchronous[] = ['normal', 'full', 'extra'];
+const UNSYNCED: readonly Synchronous[] = ['off'];
 const FILES: readonly JournalMode[] = ['delete', 'truncate', 'persist'];
 
 function failure(label: string, errno: number, error: string, rest: Partial<CommitFailure> = {}): CommitFailure {
-  const defaults = { nth: 1, modes: FILES, synchronous: SYNCED, bothDatabases: false, staysLocked: true };
+  const defaults = {
+    nth: 1,
+    modes: FILES,
+    synchronous: SYNCED,
+    bothDatabases: false,
+    spills: false,
+    staysLocked: true,
+  };
   return { label, errno, error, ...defaults, ...rest };
 }
 
 export const COMMIT_FAILURES: readonly CommitFailure[] = [
+  failure('W(db)', ENOSPC, 'SQLITE_FULL', { spills: true, nth: 3 }),
+  failure('W(db)', EIO, 'SQLITE_IOERR_WRITE', { spills: true, bothDatabases: true }),
+  failure('W(db)', EIO, 'SQLITE_IOERR_WRITE', { modes: ['memory'], spills: true, nth: 2 }),
   failure('FSYNC(db)', EIO, 'SQLITE_IOERR_FSYNC'),
   failure('FSYNC(db)', ENOSPC, 'SQLITE_IOERR_FSYNC', { bothDatabases: true }),
   failure('FSYNC(db)', EIO, 'SQLITE_IOERR_FSYNC', { bothDatabases: true, nth: 2 }),

@@ -18,7 +18,7 @@ interface Rule {
   left: number;
   readonly errno: number | undefined;
   readonly hold: boolean;
-  readonly then: Rule | undefined;
+  readonly next: Rule | undefined;
 }
 
 const [mountpoint = '', url = '', mappings = '', level = 'warn', memoryBytes = '16777216'] = process.argv.slice(2);
@@ -38,7 +38,7 @@ async function intercept(label: string): Promise<number | undefined> {
   rule.left -= 1;
   if (rule.left > 0) return undefined;
   const { errno, hold } = rule;
-  rule = rule.then;
+  rule = rule.next;
   send({ type: 'hit', label });
   if (!hold) return errno;
   return new Promise((resolve) => {
@@ -61,12 +61,12 @@ function obey(command: FaultCommand): void {
         left: command.nth,
         errno: command.errno,
         hold: command.hold === true,
-        then: command.then && {
-          label: command.then.label,
-          left: command.then.nth,
-          errno: command.then.errno,
+        next: command.next && {
+          label: command.next.label,
+          left: command.next.nth,
+          errno: command.next.errno,
           hold: false,
-          then: undefined,
+          next: undefined,
         },
       };
       break;

@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { Client } from './client.js';
-import { errnosFor, type Fault, InjectionLedger, type Setting, settingName } from './injection.js';
+import { InjectionLedger } from './injection.js';
+import { errnosFor, type Fault, type Setting, settingName } from './injection-settings.js';
 import { LEDGER_READ } from './ledger.js';
 import { FaultMount } from './mounted.js';
 

@@ -5,61 +5,18 @@
 // own checks the database each time: it is sound, it holds every acknowledged transaction and no other in part.
 
 import { type Answer, type Client, run, type Step } from './client.js';
+import {
+  commitPoint,
+  commitsAtClose,
+  ENOSPC,
+  type Fault,
+  goesOn,
+  mayHaveCommitted,
+  type Setting,
+  settingName,
+} from './injection-settings.js';
 import { LEDGER_READ, LEDGER_RESET, LEDGER_SCHEMA, LedgerState, ledgerTransaction } from './ledger.js';
 import type { FaultMount } from './mounted.js';
-
-export const EIO = 5;
-export const EAGAIN = 11;
-export const ENOSPC = 28;
-
-export interface Setting {
-  readonly journal: 'DELETE' | 'TRUNCATE' | 'PERSIST' | 'MEMORY' | 'OFF';
-  readonly synchronous: 'OFF' | 'NORMAL' | 'FULL' | 'EXTRA';
-  readonly locking: 'NORMAL' | 'EXCLUSIVE';
-  /** Another statement of the connection: none, dropped before the next transaction, or open to the end. */
-  readonly cursor: 'none' | 'dropped' | 'kept';
-  /** A cache so small that pages are written before COMMIT. */
-  readonly spill: boolean;
-}
-
-export interface Fault {
-  /** The nth request of COMMIT, or of the whole transaction when it spills; 0 for the store's next commit. */
-  readonly nth: number;
-  readonly errno: number;
-  /** The mth request after it. */
-  readonly then?: { readonly nth: number; readonly errno: number };
-}
-
-export function settingName(setting: Setting): string {
-  const { journal, synchronous, locking, cursor, spill } = setting;
-  return `${journal} ${synchronous} ${locking} cursor=${cursor}${spill ? ' spill' : ''}`;
-}
-
-export function errnosFor(label: string): number[] {
-  if (/^(W|CREATE)/.test(label)) return [EIO, ENOSPC];
-  if (/^[rwu](P|S|R|PR|\*)$/.test(label)) return [EAGAIN, EIO];
-  return [EIO];
-}
-
-/** Without a commit event between transactions: all of them are committed when the connection is closed. */
-export function commitsAtClose(setting: Setting): boolean {
-  return setting.locking === 'EXCLUSIVE' && /MEMORY|OFF/.test(setting.journal) && setting.synchronous === 'OFF';
-}
-
-/** The request that makes a commit final; an error answered to it or before it leaves nothing of the transaction. */
-export function commitPoint(setting: Setting): string | undefined {
-  if (setting.synchronous !== 'OFF') return 'FSYNC(db)';
-  switch (setting.journal) {
-    case 'TRUNCATE':
-      return 'TRUNC(j)';
-    case 'PERSIST':
-      return 'WZ(j)';
-    case 'DELETE':
-      return setting.locking === 'EXCLUSIVE' ? 'WZ(j)' : 'UNLINK(j)';
-    default:
-      return setting.locking === 'EXCLUSIVE' ? undefined : 'rS';
-  }
-}
 
 /** A ledger on a mount, with a connection that meets errors and one that checks. */
 export class InjectionLedger {
@@ -130,8 +87,8 @@ export class InjectionLedger {
     succeed(await this.#writer.steps([body]));
 
     if (fault.nth === 0) await this.#mount.failCommit(fault.errno === ENOSPC ? 'NO_SPACE' : 'STORE_FAILED');
-    else if (fault.then === undefined) await this.#mount.inject(undefined, fault.nth, fault.errno);
-    else await this.#mount.injectTwice(fault.nth, fault.errno, fault.then.nth, fault.then.errno);
+    else if (fault.next === undefined) await this.#mount.inject(undefined, fault.nth, fault.errno);
+    else await this.#mount.injectTwice(fault.nth, fault.errno, fault.next.nth, fault.next.errno);
     const [answer, rollback, seen] = await this.#writer.steps([commit, { op: 'rollback' }, read]);
     await this.#mount.clear();
     const expected = fault.nth === 0 ? 'commit' : labels[fault.nth - 1];
@@ -140,7 +97,8 @@ export class InjectionLedger {
     if (hit !== expected && commitPoint(setting) !== undefined) {
       throw new Error('another request was met than in the trace');
     }
-    if (fault.then !== undefined && (await this.#mount.hit(0)) === undefined) notes.push('no second error');
+    const second = fault.next === undefined ? undefined : await this.#mount.hit(0);
+    notes.push(`then at ${second}`);
     this.met += 1;
     const result = answer!.error ?? 'ok';
     this.outcomes.set(result, (this.outcomes.get(result) ?? 0) + 1);
@@ -153,6 +111,17 @@ export class InjectionLedger {
     if (seen!.error === undefined) matching(candidates, seen!, 'the same connection reads');
     if (!lossy) matching(candidates, await this.#check(), 'another connection reads');
 
+    // Somebody else commits before the connection goes on: nothing that it rolls back later may undo that.
+    const unlocked = ![hit, second].some((label) => label !== undefined && /^(rS|u)/.test(label));
+    if (setting.locking === 'NORMAL' && setting.cursor !== 'kept' && unlocked && fault.nth % 2 === 0) {
+      const betweenId = this.#nextId();
+      if (setting.cursor === 'dropped') await this.#writer.steps([{ op: 'drop', cursor: 'other' }]);
+      const sql = ['PRAGMA synchronous=OFF', ...ledgerTransaction(betweenId)];
+      const open: Step = { op: 'open', path: this.#path, timeout: 0 };
+      succeed(await this.#checker.steps([open, { op: 'all', sql }, { op: 'close' }]));
+      candidates = candidates.map((candidate) => candidate.with(betweenId));
+    }
+
     const afterId = this.#nextId();
     const dropped: Step[] = setting.cursor === 'dropped' ? [{ op: 'drop', cursor: 'other' }] : [];
     const after: Step = { op: 'all', sql: ledgerTransaction(afterId) };
@@ -162,8 +131,9 @@ export class InjectionLedger {
       candidates = candidates.filter((candidate) => candidate !== before).map((candidate) => candidate.with(afterId));
       const [again] = await this.#writer.steps([read]);
       candidates = matching(candidates, again!, 'after the next transaction the same connection reads');
-    } else if (lossy) {
-      candidates.push(before);
+    } else {
+      if (fault.next === undefined && unlocked && goesOn(setting)) throw new Error('the connection cannot go on');
+      if (lossy) candidates.push(before);
     }
     const ended = await this.#writer.steps([{ op: 'rollback' }, { op: 'close' }]);
     notes.push(`closed: ${said(ended[1]!)}`);
@@ -250,17 +220,6 @@ export class InjectionLedger {
     this.#lastId += 1;
     return this.#lastId;
   }
-}
-
-/**
- * Whether an error answered there leaves it open if the transaction is in: past the commit point, where a second error
- * hits its rollback, and at the downgrade that SQLite takes for done.
- */
-function mayHaveCommitted(setting: Setting, fault: Fault, labels: readonly string[]): boolean {
-  const point = commitPoint(setting);
-  if (point === undefined || fault.then !== undefined) return true;
-  const committedAt = labels.indexOf(point) + 1;
-  return fault.nth > committedAt || (point === 'rS' && fault.nth === committedAt);
 }
 
 const read: Step = { op: 'exec', sql: LEDGER_READ };

@@ -28,7 +28,7 @@ export type FaultCommand =
       readonly errno?: number | undefined;
       readonly hold?: boolean | undefined;
       /** A second rule, in force once this one was met; counts from there. */
-      readonly then?: { readonly label?: string | undefined; readonly nth: number; readonly errno: number } | undefined;
+      readonly next?: { readonly label?: string | undefined; readonly nth: number; readonly errno: number } | undefined;
     }
   | { readonly type: 'fail-commit'; readonly code: ErrorCode }
   | { readonly type: 'release'; readonly errno?: number | undefined };
@@ -158,7 +158,7 @@ export class FaultMount extends TestMount {
   /** Two errors: the nth request from now, and the mth request after it. */
   async injectTwice(nth: number, errno: number, mth: number, thenErrno: number): Promise<void> {
     this.#forgetHits();
-    await this.#command({ type: 'rule', nth, errno, then: { nth: mth, errno: thenErrno } });
+    await this.#command({ type: 'rule', nth, errno, next: { nth: mth, errno: thenErrno } });
   }
 
   /** Lets the store's next commit fail, once, whoever asks for it; `hit` then says 'commit'. */
