@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { withService } from '../../src/cli/store-access.js';
 import { Client, type Digest } from '../support/client.js';
 import { BLOCK_STEPS, Differential } from '../support/differential.js';
@@ -26,11 +26,12 @@ const DIRTY_MEMORY_BYTES = 64 * 1024;
 const seed = chooseSeed('differential');
 const steps = process.env.MVFUSE_TEST_LONG === '1' ? LONG_STEPS : STEPS;
 
-for (const mode of JOURNAL_MODES) {
-  for (const pageBytes of PAGE_BYTES) {
-    test(`${mode}, pages of ${pageBytes}: ${steps} steps`, () => compare(mode, pageBytes));
+// Each waits for round trips and syncs most of the time.
+describe(`${steps} steps`, { concurrency: 3 }, () => {
+  for (const mode of JOURNAL_MODES) {
+    for (const pageBytes of PAGE_BYTES) test(`${mode}, pages of ${pageBytes}`, () => compare(mode, pageBytes));
   }
-}
+});
 
 async function compare(mode: JournalMode, pageBytes: number): Promise<void> {
   const mount = await FaultMount.startFaulty({ namespaces: 'mydb=test,other=other' }, DIRTY_MEMORY_BYTES);
