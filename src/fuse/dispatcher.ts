@@ -270,8 +270,8 @@ export class Dispatcher {
   }
 
   #logFailure(request: Request, error: unknown, errno: number): void {
-    const expected = isMvfuseError(error);
-    this.#options.log[expected ? 'warn' : 'error']({ err: error, op: request.op, errno }, 'a request failed');
+    const passing = isMvfuseError(error) && error.code !== 'STORE_FAILED' && error.code !== 'CORRUPT';
+    this.#options.log[passing ? 'warn' : 'error']({ err: error, op: request.op, errno }, 'a request failed');
   }
 }
 

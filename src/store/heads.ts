@@ -12,19 +12,28 @@ import type { Head, NamespaceId } from './types.js';
 
 export class Heads {
   readonly #engine: Engine;
-  readonly #soleOwner: boolean;
+  /** Whether a remembered head is the newest. */
+  #trusted: boolean;
   readonly #known = new Map<NamespaceId, Head>();
 
   constructor(engine: Engine, soleOwner: boolean) {
     this.#engine = engine;
-    this.#soleOwner = soleOwner;
+    this.#trusted = soleOwner;
   }
 
   /** @throws NOT_FOUND */
   async newest(namespace: NamespaceId): Promise<Head> {
     const known = this.#known.get(namespace);
-    if (known !== undefined && this.#soleOwner) return known;
+    if (known !== undefined && this.#trusted) return known;
     return this.remember(namespace, await this.#engine.read((transaction) => readHead(transaction, namespace)));
+  }
+
+  /**
+   * To be called when a commit came back with STORE_FAILED: nobody knows what the newest head is, and the engine alone
+   * says whether it may still be asked. Reads from memory must not go on as if nothing had happened.
+   */
+  distrust(): void {
+    this.#trusted = false;
   }
 
   /** The head of the commit named `version`; undefined when this namespace has none. */

@@ -1,6 +1,7 @@
 // The face of the store: namespaces, versioned pages, commits. It joins the parts, which do the work:
 // heads (how fresh), page-reader and page-cache (reads), commit and stage (writes), namespace-history.
 
+import { isMvfuseError } from '../errors.js';
 import type { Engine } from '../kv/engine.js';
 import { COMMIT_BYTES_MAX, STAGE_CHUNK_BYTES_MAX } from '../limits.js';
 import type { Version } from '../version.js';
@@ -155,7 +156,10 @@ export class PageStore {
   }
 
   async #commit(requests: readonly CommitRequest[]): Promise<Commit[]> {
-    const members = await this.#committer.commit(requests);
+    const members = await this.#committer.commit(requests).catch((error: unknown) => {
+      if (isMvfuseError(error, 'STORE_FAILED')) this.#heads.distrust();
+      throw error;
+    });
     return members.map((member) => {
       this.#takeIn(member);
       return { head: member.head, pageCount: member.pageCount, bytes: member.bytes };

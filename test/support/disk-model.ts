@@ -118,7 +118,8 @@ export class DiskModel {
     // The changes of one name keep their order; those of different names need not.
     for (const name of new Set(this.#uncertainNames.map((change) => change.name))) {
       const changes = this.#uncertainNames.filter((change) => change.name === name);
-      const kept = survival === 'none' ? 0 : survival === 'all' ? changes.length : randomInteger(random, 0, changes.length);
+      const kept =
+        survival === 'none' ? 0 : survival === 'all' ? changes.length : randomInteger(random, 0, changes.length);
       if (kept > 0) setName(names, changes[kept - 1]!);
     }
     return new Map([...names].map(([name, inode]) => [name, inode.survive(survival, random)]));

@@ -47,9 +47,7 @@ export async function checkStore(directory: string, options: CheckOptions): Prom
   // With a clock that stands at 0, only the store itself keeps versions ascending.
   const clock = () => 0;
   const isInline = ++openings % INLINE_OPENINGS !== 0;
-  const engine = isInline
-    ? openInlineEngine(directory, { clock })
-    : await openEngine(`sqlite:${directory}`, { clock });
+  const engine = isInline ? openInlineEngine(directory, { clock }) : await openEngine(`sqlite:${directory}`, { clock });
   const store = await openStore(engine);
   try {
     const found = new Map<string, Found>();
@@ -65,7 +63,12 @@ export async function checkStore(directory: string, options: CheckOptions): Prom
   }
 }
 
-async function checkNamespace(store: PageStore, name: string, { info, log }: Found, options: CheckOptions): Promise<void> {
+async function checkNamespace(
+  store: PageStore,
+  name: string,
+  { info, log }: Found,
+  options: CheckOptions,
+): Promise<void> {
   const { plan, acknowledged, random, olderVersions } = options;
   const states = plannedStates(plan, name);
   const doneCount = states.filter(({ id }) => acknowledged.done.has(id)).length;
@@ -73,7 +76,8 @@ async function checkNamespace(store: PageStore, name: string, { info, log }: Fou
   assert.ok(log.length >= doneCount, `${name}: ${doneCount} commits were acknowledged, ${log.length} are there`);
   assert.ok(log.length <= begunCount, `${name}: ${begunCount} commits had begun, ${log.length} are there`);
   for (const [index, { version }] of log.entries()) {
-    if (index < doneCount) assert.equal(version, acknowledged.done.get(states[index]!.id), `${name}: commit ${index + 1}`);
+    if (index < doneCount)
+      assert.equal(version, acknowledged.done.get(states[index]!.id), `${name}: commit ${index + 1}`);
     if (index > 0) assert.ok(version > log[index - 1]!.version, `${name}: versions ascend`);
   }
   const head = await store.head(info.id);
@@ -86,7 +90,11 @@ async function checkNamespace(store: PageStore, name: string, { info, log }: Fou
     const head = await store.headAt(info.id, log[index]!.version);
     const { id, pages } = states[index]!;
     assert.equal(head!.sizeBytes, pages.length * PLAN_PAGE_BYTES, `${name}: size after commit ${id}`);
-    const read = await store.readPages(info.id, head!, pages.map((_, at) => pageNumber(at + 1)));
+    const read = await store.readPages(
+      info.id,
+      head!,
+      pages.map((_, at) => pageNumber(at + 1)),
+    );
     for (const [at, writer] of pages.entries()) {
       assert.ok(read[at]!.equals(plannedPage(writer, name, at + 1)), `${name}: page ${at + 1} after commit ${id}`);
     }
@@ -112,7 +120,11 @@ function checkTogether(found: ReadonlyMap<string, Found>, plan: Plan): void {
   }
 }
 
-async function checkNextVersion(store: PageStore, found: ReadonlyMap<string, Found>, acknowledged: Acknowledged): Promise<void> {
+async function checkNextVersion(
+  store: PageStore,
+  found: ReadonlyMap<string, Found>,
+  acknowledged: Acknowledged,
+): Promise<void> {
   const info = found.values().next().value?.info ?? (await store.createNamespace('next'));
   const { version } = await store.head(info.id);
   const pages = [{ number: pageNumber(1), data: Buffer.alloc(PLAN_PAGE_BYTES, 1) }];

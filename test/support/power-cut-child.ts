@@ -16,8 +16,8 @@ import {
   type PlannedCommit,
   type PlannedPart,
   type PlanOptions,
-  plannedPage,
   planCommits,
+  plannedPage,
 } from './power-cut-plan.js';
 import { openStore, pageNumber } from './stores.js';
 
@@ -41,7 +41,9 @@ async function main(directory: string, notesPath: string, options: PlanOptions):
 
 async function runLane(store: PageStore, lane: readonly PlannedCommit[], note: (text: string) => void): Promise<void> {
   const ids = new Map<string, NamespaceId>();
-  for (const namespace of NAMESPACES.filter((name) => lane.some(({ parts }) => parts.some((p) => p.namespace === name)))) {
+  for (const namespace of NAMESPACES.filter((name) =>
+    lane.some(({ parts }) => parts.some((p) => p.namespace === name)),
+  )) {
     ids.set(namespace, await findNamespace(store, namespace));
     note(`namespace ${namespace}`);
   }
@@ -58,7 +60,12 @@ async function findNamespace(store: PageStore, name: string): Promise<NamespaceI
   return (known.find((info) => info.name === name) ?? (await store.createNamespace(name))).id;
 }
 
-async function toRequest(store: PageStore, namespace: NamespaceId, id: number, part: PlannedPart): Promise<CommitRequest> {
+async function toRequest(
+  store: PageStore,
+  namespace: NamespaceId,
+  id: number,
+  part: PlannedPart,
+): Promise<CommitRequest> {
   const { version } = await store.head(namespace);
   const pages = part.pages.map((page) => ({ number: pageNumber(page), data: plannedPage(id, part.namespace, page) }));
   return { namespace, base: version, pageBytes: PLAN_PAGE_BYTES, sizeBytes: part.pageCount * PLAN_PAGE_BYTES, pages };

@@ -86,7 +86,8 @@ export class Writer {
   }
 
   #fail(message: string, cause?: unknown): void {
-    this.#failure ??= new MvfuseError('STORE_FAILED', message, { cause });
+    const refusal = `the store is refused until it is opened again: ${message}`;
+    this.#failure ??= new MvfuseError('STORE_FAILED', refusal, { cause });
     for (const waiter of this.#waiters.values()) waiter.reject(this.#failure);
     this.#waiters.clear();
   }
