@@ -8,6 +8,8 @@ import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export const BLOCK_BYTES = 4096;
+/** Blocks written to the file at once; Linux takes at most 1,024 pieces. */
+const SPILL_BLOCKS = 512;
 
 export interface SpillOptions {
   readonly memoryBytesMax: number;
@@ -49,6 +51,23 @@ export class BlockMap {
     return bytes;
   }
 
+  /**
+   * Copies blocks from `first` on into `target` at `at`, as many as one read gives and `countMax` allows; how many that
+   * were. None means that the first is not kept here.
+   */
+  async copyRun(first: number, countMax: number, target: Buffer, at: number): Promise<number> {
+    const held = this.#blocks.get(first);
+    if (held === undefined) return 0;
+    if (typeof held === 'object') {
+      held.copy(target, at);
+      return 1;
+    }
+    let count = 1;
+    while (count < countMax && this.#blocks.get(first + count) === held + count) count += 1;
+    await this.#file!.read(target, at, count * BLOCK_BYTES, held * BLOCK_BYTES);
+    return count;
+  }
+
   /** Keeps `bytes`, which the caller gives away. */
   async set(block: number, bytes: Buffer): Promise<void> {
     const held = this.#blocks.get(block);
@@ -79,19 +98,29 @@ export class BlockMap {
     await file?.close();
   }
 
+  /** Writes what is in memory to the file, in as few and as large pieces as free places allow. */
   async #spill(): Promise<void> {
     const file = await this.#open();
-    for (const [block, held] of this.#blocks) {
-      if (typeof held === 'number') continue;
-      const place = this.#freePlaces.pop() ?? this.#places++;
+    const blocks = [...this.#blocks].filter((entry): entry is [number, Buffer] => typeof entry[1] === 'object');
+    blocks.sort(([a], [b]) => a - b);
+    for (let done = 0; done < blocks.length; ) {
+      const reused = this.#freePlaces.pop();
+      const group = blocks.slice(done, done + (reused === undefined ? SPILL_BLOCKS : 1));
+      const place = reused ?? this.#places;
+      const pieces = group.map(([, bytes]) => bytes);
       try {
-        await file.write(held, 0, BLOCK_BYTES, place * BLOCK_BYTES);
+        const { bytesWritten } = await file.writev(pieces, place * BLOCK_BYTES);
+        // The next write would say so too; a device that is full may take a part first.
+        if (bytesWritten < group.length * BLOCK_BYTES)
+          throw Object.assign(new Error('short write'), { code: 'ENOSPC' });
       } catch (error) {
-        this.#freePlaces.push(place);
+        if (reused !== undefined) this.#freePlaces.push(reused);
         throw error;
       }
-      this.#blocks.set(block, place);
-      this.#inMemory -= 1;
+      if (reused === undefined) this.#places += group.length;
+      for (const [index, [block]] of group.entries()) this.#blocks.set(block, place + index);
+      this.#inMemory -= group.length;
+      done += group.length;
     }
   }
 

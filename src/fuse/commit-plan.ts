@@ -12,6 +12,8 @@ import type { Overlay } from './overlay.js';
 
 /** Pages compared with the base in one round of reads. */
 const COMPARE_PAGES_MAX = 64;
+/** Bytes of neighbouring pages read at once. */
+const READ_BYTES = 256 * 1024;
 
 /** Whose size and change counter count: SQLite under its locks, or a program that wrote a whole file. */
 export type Author = 'sqlite' | 'copy';
@@ -74,31 +76,45 @@ class PageCutter {
   async changed(count: number): Promise<number[]> {
     const skipped = lockBytePage(this.pageBytes);
     const touched = this.dirty.pagesTouched(this.pageBytes).filter((n) => n <= count && n !== skipped);
+    const baseCount = Math.ceil(this.base.sizeBytes / this.pageBytes);
+    const old = touched.filter((number) => number <= baseCount);
     const numbers: number[] = [];
-    for (let at = 0; at < touched.length; at += COMPARE_PAGES_MAX) {
-      const group = touched.slice(at, at + COMPARE_PAGES_MAX);
+    for (let at = 0; at < old.length; at += COMPARE_PAGES_MAX) {
+      const group = old.slice(at, at + COMPARE_PAGES_MAX);
       const before = await this.base.pages(group as PageNumber[]);
       for (const [index, number] of group.entries()) {
         if (!this.#same(number, await this.#view(number), before[index]!)) numbers.push(number);
       }
     }
+    for (const number of touched) if (number > baseCount) numbers.push(number);
     return numbers;
   }
 
+  /** Neighbours are read together. */
   async *pages(numbers: readonly number[]): AsyncGenerator<Page> {
-    for (const number of numbers) {
-      const data = await this.#view(number);
-      if (number === 1) this.#stamp(data);
-      const left = this.sizeBytes - (number - 1) * this.pageBytes;
-      yield { number: number as PageNumber, data: left < this.pageBytes ? data.subarray(0, left) : data };
+    const { pageBytes } = this;
+    const countMax = Math.max(1, Math.floor(READ_BYTES / pageBytes));
+    for (let at = 0; at < numbers.length; ) {
+      const first = numbers[at]!;
+      let count = 1;
+      while (count < countMax && numbers[at + count] === first + count) count += 1;
+      const run = await this.#view(first, count);
+      for (let index = 0; index < count; index += 1) {
+        const number = first + index;
+        const left = Math.min(pageBytes, this.sizeBytes - (number - 1) * pageBytes);
+        const data = run.subarray(index * pageBytes, index * pageBytes + left);
+        if (number === 1) this.#stamp(data);
+        yield { number: number as PageNumber, data };
+      }
+      at += count;
     }
   }
 
-  /** The page as it reads now, in a buffer of its own, zeros past the end. */
-  async #view(number: number): Promise<Buffer> {
-    const bytes = await this.dirty.read((number - 1) * this.pageBytes, this.pageBytes);
-    if (bytes.length === this.pageBytes) return bytes;
-    const padded = Buffer.alloc(this.pageBytes);
+  /** Pages as they read now, in a buffer of their own, zeros past the end. */
+  async #view(first: number, count = 1): Promise<Buffer> {
+    const bytes = await this.dirty.read((first - 1) * this.pageBytes, count * this.pageBytes);
+    if (bytes.length === count * this.pageBytes) return bytes;
+    const padded = Buffer.alloc(count * this.pageBytes);
     bytes.copy(padded);
     return padded;
   }

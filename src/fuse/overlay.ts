@@ -75,9 +75,13 @@ export class Overlay {
     let at = offset;
     while (at < end) {
       const block = Math.floor(at / BLOCK_BYTES);
-      const own = await this.#blocks.get(block);
+      const within = at - block * BLOCK_BYTES;
+      const whole = within === 0 ? Math.floor((end - at) / BLOCK_BYTES) : 0;
+      const copied = whole === 0 ? 0 : await this.#blocks.copyRun(block, whole, result, at - offset);
+      at += copied * BLOCK_BYTES;
+      if (copied > 0) continue;
+      const own = whole > 0 ? undefined : await this.#blocks.get(block);
       if (own !== undefined) {
-        const within = at - block * BLOCK_BYTES;
         const stop = Math.min((block + 1) * BLOCK_BYTES, end);
         own.copy(result, at - offset, within, within + stop - at);
         at = stop;
