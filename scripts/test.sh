@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 status=0
 if [ "${1:-}" = --long ]; then
   export MVFUSE_TEST_LONG=1
-  # The longest first, and two at a time: most of them wait for round trips and syncs.
+  # The longest first.
   longest=dist/test/mount/differential.test.js
   files="$longest $(find dist/test -name '*.test.js' ! -path "$longest" | sort)"
   report="docs/reports/$(date -u +%Y-%m-%d)-test-long.md"
@@ -21,7 +21,7 @@ if [ "${1:-}" = --long ]; then
     echo "Node $(node --version), Linux $(uname -r), $(nproc) processors; exit status $status."
     echo
     echo '```'
-    cat "$output"
+    sed "s#file://##g; s#$PWD/##g" "$output"
     echo '```'
   } >"$report"
   rm -f "$output"
@@ -30,7 +30,8 @@ else
   npm run --silent lint || status=1
   files=$(find dist/test -name '*.test.js' | sort)
   # shellcheck disable=SC2086
-  node --test --test-reporter=spec $files || status=1
+  # Two files at a time: most of them wait for round trips and syncs.
+  node --test --test-concurrency=2 --test-reporter=spec $files || status=1
   # The addon once more, under AddressSanitizer and a real mount's load.
   if bash scripts/asan-build.sh; then
     for suite in native directory snapshots round-trips; do
