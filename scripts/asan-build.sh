@@ -10,10 +10,13 @@ mkdir -p "$target"
 cp native-shim/binding.gyp "$target/"
 ln -sfn ../src "$target/src"
 
-gyp=$(command -v node-gyp || echo "$(npm root -g 2>/dev/null)/npm/node_modules/node-gyp/bin/node-gyp.js")
+# npm puts its own node-gyp on the path of the scripts that it runs.
+gyp=(node-gyp)
+command -v node-gyp >/dev/null || gyp=(node "$(npm root -g 2>/dev/null)/npm/node_modules/node-gyp/bin/node-gyp.js")
 options=()
-if [[ -f /usr/include/node/node_api.h ]]; then options+=(--nodedir=/usr); fi
-if ! log=$(node "$(readlink -f "$gyp")" rebuild --directory "$target" "${options[@]}" -- -Dsanitize=address 2>&1); then
+prefix=$(node -p 'require("path").dirname(require("path").dirname(process.execPath))')
+if [[ -f $prefix/include/node/node_api.h ]]; then options+=("--nodedir=$prefix"); fi
+if ! log=$("${gyp[@]}" rebuild --directory "$target" "${options[@]}" -- -Dsanitize=address 2>&1); then
   echo "$log" >&2
   exit 1
 fi
