@@ -9,14 +9,14 @@ import { chooseSeed } from '../support/random.js';
 import type { TraceEvent } from '../support/store-trace.js';
 
 const LONG = process.env.MVFUSE_TEST_LONG === '1';
-const SHARE = LONG ? 0.1 : 0.006;
+const SHARE = LONG ? 0.02 : 0.003;
 /** Syncs of the log after a checkpoint that still count as its neighbourhood. */
 const SYNCS_AFTER = 3;
 const plan: PlanOptions = {
   seed: chooseSeed('power cuts at checkpoints'),
   phases: 1,
-  commitsPerLane: LONG ? 40 : 14,
-  pagesMax: 150,
+  commitsPerLane: LONG ? 30 : 12,
+  pagesMax: 140,
 };
 
 let trace: TraceEvent[];
@@ -44,9 +44,12 @@ const isStop = (event: TraceEvent, at: number) => isNear[at]! && (event.kind ===
 const shareAt = (at: number) => (isNear[at]! ? SHARE : 0);
 
 test('power cuts around checkpoints leave all acknowledged commits, and nothing half', async (t) => {
-  const restarts = trace.filter((event) => event.kind === 'write' && event.file === 'wal' && event.offset === 0).length - 1;
+  const restarts =
+    trace.filter((event) => event.kind === 'write' && event.file === 'wal' && event.offset === 0).length - 1;
   const count = await cutPlanned(trace, plan, { isStop, shareAt });
-  t.diagnostic(`${count} cuts in ${isNear.filter(Boolean).length} calls of ${trace.length}; ${restarts} restarts of the log`);
+  t.diagnostic(
+    `${count} cuts in ${isNear.filter(Boolean).length} calls of ${trace.length}; ${restarts} restarts of the log`,
+  );
   assert.ok(restarts > 0, 'the log was never written anew: this shows nothing');
 });
 
@@ -55,5 +58,8 @@ test('a checkpoint that does not sync the database file is found out', async () 
   const lying = trace.map((event, at): TraceEvent => {
     return at > first && event.kind === 'syncEnd' && event.file === 'data' ? { ...event, errno: 5 } : event;
   });
-  await assert.rejects(cutPlanned(lying, plan, { isStop, shareAt }), /^Error: cut .*(is gone|were acknowledged|malformed|page)/);
+  await assert.rejects(
+    cutPlanned(lying, plan, { isStop, shareAt }),
+    /^Error: cut .*(is gone|were acknowledged|malformed|page)/,
+  );
 });

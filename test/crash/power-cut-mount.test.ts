@@ -18,7 +18,7 @@ import { openStore, pageNumber } from '../support/stores.js';
 
 const LONG = process.env.MVFUSE_TEST_LONG === '1';
 const COMMITS = LONG ? 100 : 20;
-const SHARE = LONG ? 0.3 : 0.02;
+const SHARE = LONG ? 0.1 : 0.01;
 const SCHEMA = 'CREATE TABLE t(id INTEGER PRIMARY KEY, mark TEXT)';
 const single = numbersFrom(1);
 const several = numbersFrom(1001);
@@ -76,7 +76,15 @@ async function idsIn(store: PageStore, name: string): Promise<number[] | undefin
   try {
     assert.equal(db.pragma('integrity_check', { simple: true }), 'ok', name);
     const rows = db.prepare('SELECT id, mark FROM t ORDER BY id').all() as { id: number; mark: string }[];
-    for (const { id, mark } of rows) assert.equal(mark, db.prepare(`SELECT ${markSql(id)}`).pluck().get(), name);
+    for (const { id, mark } of rows)
+      assert.equal(
+        mark,
+        db
+          .prepare(`SELECT ${markSql(id)}`)
+          .pluck()
+          .get(),
+        name,
+      );
     return rows.map(({ id }) => id);
   } finally {
     db.close();

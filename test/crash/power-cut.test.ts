@@ -12,7 +12,7 @@ import { chooseSeed } from '../support/random.js';
 import type { TraceEvent } from '../support/store-trace.js';
 
 const LONG = process.env.MVFUSE_TEST_LONG === '1';
-const SHARE = LONG ? 0.3 : 0.02;
+const SHARE = LONG ? 0.1 : 0.012;
 const plan: PlanOptions = {
   seed: chooseSeed('power cuts'),
   phases: 2,

@@ -3,11 +3,16 @@
 // Certain is what was written before a sync of the file began that returned without error; names (a file made or
 // unlinked) what happened before such a sync of the directory. All else may be there or not, in any order, torn at
 // sectors. The write-ahead log's index (-shm) is memory: it is never left.
+//
+// After a sync that failed, what it was to write is in doubt for good, although every process still reads it: the kernel
+// takes the pages for written, and a later sync leaves them out unless they were written to again (fsync(2), ERRORS).
 
 import { type Random, randomInteger } from './random.js';
 import type { StoreFile, TraceEvent } from './store-trace.js';
 
 export const SECTOR_BYTES = 512;
+/** Of the kernel's cache. */
+const PAGE_BYTES = 4096;
 
 /**
  * What becomes of uncertain calls: none or all of them survive; whole ones at random, in random order; or every sector
@@ -53,7 +58,10 @@ class Content {
   }
 
   apply({ offset, data }: Change): void {
-    if (data !== undefined) return this.write(offset, data);
+    if (data !== undefined) {
+      this.write(offset, data);
+      return;
+    }
     if (offset < this.length) this.#bytes.fill(0, offset, this.length);
     else this.write(offset, Buffer.alloc(0));
     this.length = offset;
@@ -67,17 +75,44 @@ class Content {
 class Inode {
   readonly certain = new Content();
   uncertain: Change[] = [];
+  /** By page: left out by a sync that failed. */
+  readonly #doubtful = new Map<number, Change[]>();
 
   settle(before: number): void {
-    for (const change of this.uncertain) if (change.order < before) this.certain.apply(change);
-    this.uncertain = this.uncertain.filter(({ order }) => order >= before);
+    for (const change of this.#take(before)) {
+      const end = change.data === undefined ? Number.POSITIVE_INFINITY : change.offset + change.data.length;
+      for (const [page, pieces] of this.#doubtful) {
+        if (page * PAGE_BYTES >= end || (page + 1) * PAGE_BYTES <= change.offset) continue;
+        for (const piece of pieces) this.certain.apply(piece);
+        this.#doubtful.delete(page);
+      }
+      this.certain.apply(change);
+    }
+  }
+
+  doubt(before: number): void {
+    for (const change of this.#take(before)) {
+      for (const piece of cutAt(change, PAGE_BYTES)) {
+        const page = Math.floor(piece.offset / PAGE_BYTES);
+        this.#doubtful.set(page, [...(this.#doubtful.get(page) ?? []), piece]);
+      }
+    }
   }
 
   survive(survival: Survival, random: Random): Buffer {
     const content = this.certain.copy();
+    for (const pieces of this.#doubtful.values()) {
+      for (const piece of choose(pieces, survival === 'torn' ? 'some' : survival, random)) content.apply(piece);
+    }
     if (survival === 'torn') applyTorn(content, this.uncertain, random);
     else for (const change of choose(this.uncertain, survival, random)) content.apply(change);
     return content.bytes;
+  }
+
+  #take(before: number): Change[] {
+    const taken = this.uncertain.filter(({ order }) => order < before);
+    this.uncertain = this.uncertain.filter(({ order }) => order >= before);
+    return taken;
   }
 }
 
@@ -109,6 +144,7 @@ export class DiskModel {
         return;
       case 'syncEnd':
         if (event.errno === 0) this.#settle(event.id);
+        else this.#doubt(event.id);
     }
   }
 
@@ -141,12 +177,33 @@ export class DiskModel {
     return file === 'directory' ? undefined : this.#names.get(file);
   }
 
+  #doubt(id: number): void {
+    const { inode, order } = this.#syncs.get(id)!;
+    inode?.doubt(order);
+  }
+
   #settle(id: number): void {
     const { inode, order } = this.#syncs.get(id)!;
-    if (inode !== undefined) return inode.settle(order);
+    if (inode !== undefined) {
+      inode.settle(order);
+      return;
+    }
     for (const change of this.#uncertainNames) if (change.order < order) setName(this.#certainNames, change);
     this.#uncertainNames = this.#uncertainNames.filter((change) => change.order >= order);
   }
+}
+
+/** The parts of a write that lie in different blocks of that size; a truncation as it is. */
+function cutAt(change: Change, bytes: number): Change[] {
+  const { order, offset, data } = change;
+  if (data === undefined) return [change];
+  const pieces: Change[] = [];
+  for (let from = offset; from < offset + data.length; ) {
+    const to = Math.min(offset + data.length, (Math.floor(from / bytes) + 1) * bytes);
+    pieces.push({ order, offset: from, data: data.subarray(from - offset, to - offset) });
+    from = to;
+  }
+  return pieces;
 }
 
 function setName(names: Map<NamedFile, Inode>, { name, inode }: NameChange): void {
@@ -172,17 +229,14 @@ function applyTorn(content: Content, changes: readonly Change[], random: Random)
       if (random() < share) content.apply(change);
       continue;
     }
-    const end = change.offset + change.data.length;
-    for (let from = change.offset; from < end; ) {
-      const sector = Math.floor(from / SECTOR_BYTES);
-      const to = Math.min(end, (sector + 1) * SECTOR_BYTES);
+    for (const piece of cutAt(change, SECTOR_BYTES)) {
+      const sector = Math.floor(piece.offset / SECTOR_BYTES);
       let moment = momentOf.get(sector);
       if (moment === undefined) {
         moment = random() < share ? changes.length : randomInteger(random, 0, changes.length);
         momentOf.set(sector, moment);
       }
-      if (index < moment) content.write(from, change.data.subarray(from - change.offset, to - change.offset));
-      from = to;
+      if (index < moment) content.apply(piece);
     }
   }
 }

@@ -13,7 +13,7 @@ import { readTrace, type StoreFile, type TraceEvent } from './store-trace.js';
 // C stays in the source tree: dist/test/support → test/support.
 const SOURCE = fileURLToPath(new URL('../../../test/support/store-interposer.c', import.meta.url));
 
-/** As in the C source. */
+/** As in store-interposer.h. */
 const FAULTS = [
   'syncLeft',
   'syncErrno',

@@ -8,25 +8,37 @@ import { Interposer } from './interposer.js';
 import { run } from './native-process.js';
 import { type CutOptions, cutPower } from './power-cut.js';
 import { Acknowledged, checkStore } from './power-cut-check.js';
-import { powerCutChildPath } from './power-cut-child.js';
+import { type ChildOptions, powerCutChildPath } from './power-cut-child.js';
 import { type PlanOptions, planCommits } from './power-cut-plan.js';
 import { seededRandom } from './random.js';
 import type { TraceEvent } from './store-trace.js';
 
 /** All that a process does to a new store while it makes the commits of the plan. */
-export async function recordPlan(options: PlanOptions): Promise<TraceEvent[]> {
+export async function recordPlan(plan: PlanOptions): Promise<TraceEvent[]> {
+  const trace = await recordChildren([{ plan, phases: [0, plan.phases - 1], onFailure: 'die' }]);
+  const done = trace.flatMap((event) => (event.kind === 'note' && isAcknowledgement(event) ? [event.text] : []));
+  assert.equal(new Set(done).size, planCommits(plan).flat(2).length);
+  return trace;
+}
+
+/** All that processes do to a new store, one after the other; `beforeEach` may set faults. */
+export async function recordChildren(
+  children: readonly ChildOptions[],
+  beforeEach: (interposer: Interposer, index: number) => void = () => undefined,
+): Promise<TraceEvent[]> {
   const base = realpathSync(mkdtempSync(join(tmpdir(), 'mvfuse-power-')));
   try {
     const interposer = await Interposer.create(base, 'child');
     const store = join(base, 'store');
     mkdirSync(store);
-    const args = [powerCutChildPath, store, interposer.notesPath, JSON.stringify(options)];
-    const outcome = await run(process.execPath, args, { env: interposer.environment });
-    assert.equal(outcome.code, 0, outcome.stderr);
-    const trace = interposer.trace();
+    for (const [index, options] of children.entries()) {
+      beforeEach(interposer, index);
+      const args = [powerCutChildPath, store, interposer.notesPath, JSON.stringify(options)];
+      const { code, signal, stderr } = await run(process.execPath, args, { env: interposer.environment });
+      assert.ok(code === 0 || signal === 'SIGKILL', stderr);
+    }
     interposer.close();
-    assert.equal(trace.filter(isAcknowledgement).length, planCommits(options).flat(2).length);
-    return trace;
+    return interposer.trace();
   } finally {
     rmSync(base, { recursive: true, force: true });
   }

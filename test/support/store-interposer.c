@@ -23,21 +23,7 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
-
-enum File { OTHER, DATA, WAL, JOURNAL, DIRECTORY, NOTES, FUSE };
-enum Kind { CREATE = 1, UNLINK, WRITE, TRUNCATE, SYNC_BEGIN, SYNC_END, REQUEST, ANSWER, NOTE };
-enum Fault { SYNC_LEFT, SYNC_ERRNO, SYNC_FILES, WRITE_LEFT, WRITE_ERRNO, WRITE_FILES, WRITE_SHORT, STICKY, SYNC_DELAY_US,
-             SYNCS_FAILED, WRITES_FAILED, FAULT_COUNT };
-
-/* Little-endian, followed by `bytes` bytes of data. */
-struct Record {
-  uint32_t bytes;
-  uint16_t kind;
-  uint16_t file;
-  int64_t a;
-  int64_t b;
-  int64_t c;
-};
+#include "store-interposer.h"
 
 static char store[4096];
 static char notes[4096];
@@ -54,11 +40,10 @@ static ssize_t (*real_read)(int, void*, size_t);
 static ssize_t (*real_write)(int, const void*, size_t);
 static ssize_t (*real_writev)(int, const struct iovec*, int);
 static ssize_t (*real_pwrite)(int, const void*, size_t, off64_t);
-static ssize_t (*real_pwritev)(int, const struct iovec*, int, off64_t);
 
 /* Early enough for whatever runs before the constructor. */
 static void find_functions(void) {
-  if (real_pwritev != NULL) return;
+  if (real_pwrite != NULL) return;
   real_open = dlsym(RTLD_NEXT, "open64");
   real_sync[0] = dlsym(RTLD_NEXT, "fsync");
   real_sync[1] = dlsym(RTLD_NEXT, "fdatasync");
@@ -68,7 +53,6 @@ static void find_functions(void) {
   real_write = dlsym(RTLD_NEXT, "write");
   real_writev = dlsym(RTLD_NEXT, "writev");
   real_pwrite = dlsym(RTLD_NEXT, "pwrite64");
-  real_pwritev = dlsym(RTLD_NEXT, "pwritev64");
 }
 
 __attribute__((constructor)) static void start(void) {
@@ -146,7 +130,7 @@ static int sync_file(int fd, int data_only) {
   const enum File file = file_of(fd);
   if (!is_kept(file) && file != DIRECTORY) return real_sync[data_only](fd);
   pthread_mutex_lock(&order);
-  const int64_t id = ++last_sync;
+  const int64_t id = (int64_t)getpid() << 20 | ++last_sync;
   const int fails = is_due(SYNC_LEFT, SYNC_FILES, SYNCS_FAILED, file);
   put((struct Record){0, SYNC_BEGIN, file, id, 0, 0}, NULL);
   pthread_mutex_unlock(&order);
@@ -184,9 +168,6 @@ static ssize_t write_file(enum File file, int fd, const void* data, size_t size,
   return result;
 }
 
-/* SQLite never writes its files from where they stand, nor in pieces; nobody must do so unseen. */
-static int is_unexpected(enum File file) { return is_kept(file); }
-
 static void answer(const struct iovec* pieces, int count) {
   int32_t head[4] = {0, 0, 0, 0};
   if (count < 1 || pieces[0].iov_len < sizeof(head)) return;
@@ -199,7 +180,8 @@ static void answer(const struct iovec* pieces, int count) {
 ssize_t write(int fd, const void* data, size_t size) {
   find_functions();
   const enum File file = file_of(fd);
-  if (is_unexpected(file)) abort();
+  /* SQLite never writes its files from where they stand, nor in pieces; nobody must do so unseen. */
+  if (is_kept(file)) abort();
   if (file == NOTES) return write_file(file, fd, data, size, -1);
   if (file == FUSE) answer(&(struct iovec){(void*)data, size}, 1);
   return real_write(fd, data, size);
@@ -208,7 +190,7 @@ ssize_t write(int fd, const void* data, size_t size) {
 ssize_t writev(int fd, const struct iovec* pieces, int count) {
   find_functions();
   const enum File file = file_of(fd);
-  if (is_unexpected(file) || file == NOTES) abort();
+  if (is_kept(file) || file == NOTES) abort();
   if (file == FUSE) answer(pieces, count);
   return real_writev(fd, pieces, count);
 }
@@ -217,12 +199,6 @@ ssize_t pwrite64(int fd, const void* data, size_t size, off64_t offset) {
   find_functions();
   const enum File file = file_of(fd);
   return is_kept(file) ? write_file(file, fd, data, size, offset) : real_pwrite(fd, data, size, offset);
-}
-
-ssize_t pwritev64(int fd, const struct iovec* pieces, int count, off64_t offset) {
-  find_functions();
-  if (is_unexpected(file_of(fd))) abort();
-  return real_pwritev(fd, pieces, count, offset);
 }
 
 ssize_t read(int fd, void* data, size_t size) {
@@ -280,4 +256,3 @@ int open64(const char* path, int flags, ...) {
 int open(const char* path, int flags, ...) __attribute__((alias("open64")));
 int ftruncate(int fd, off64_t size) __attribute__((alias("ftruncate64")));
 ssize_t pwrite(int fd, const void* data, size_t size, off64_t offset) __attribute__((alias("pwrite64")));
-ssize_t pwritev(int fd, const struct iovec* pieces, int count, off64_t offset) __attribute__((alias("pwritev64")));

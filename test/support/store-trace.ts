@@ -1,5 +1,5 @@
 // What the interposer recorded: the calls of one process below its store and at /dev/fuse, in the order in which they
-// were made. The layout is that of struct Record in store-interposer.c.
+// were made. The layout is that of struct Record in store-interposer.h.
 
 import { readFileSync } from 'node:fs';
 
@@ -23,7 +23,18 @@ export const FUSE_FSYNC = 20;
 export const FUSE_FLUSH = 25;
 
 const HEADER_BYTES = 32;
-const KINDS = ['', 'create', 'unlink', 'write', 'truncate', 'syncBegin', 'syncEnd', 'request', 'answer', 'note'] as const;
+const KINDS = [
+  '',
+  'create',
+  'unlink',
+  'write',
+  'truncate',
+  'syncBegin',
+  'syncEnd',
+  'request',
+  'answer',
+  'note',
+] as const;
 const FILES: ReadonlyArray<StoreFile | undefined> = [undefined, 'data', 'wal', 'journal', 'directory'];
 
 /** A record that its process did not finish, being killed, is left out. */

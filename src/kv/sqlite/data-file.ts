@@ -7,8 +7,10 @@
 //
 // application_id says whose file it is, user_version its format. See docs/storage-format.md.
 
+import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { MvfuseError } from '../../errors.js';
+import { settleLog, syncDirectory } from './durable-start.js';
 
 export const DATA_FILE = 'data.sqlite';
 /** "mvfs" in ASCII. */
@@ -32,11 +34,12 @@ const SCHEMA = `
 `;
 
 /**
- * The only writing connection of a store, created and checked. It never copies the log back by itself:
- * see checkpoint.ts.
+ * The only writing connection of a store, created and checked; what it finds is durable. It never copies the log back
+ * by itself: see checkpoint.ts. No other connection may be open.
  * @throws STORE_FORMAT when the file is of another program or of a newer format
  */
 export function openForWriting(path: string, bytesMax: number | undefined): Database.Database {
+  settleLog(path);
   const db = new Database(path, { timeout: BUSY_MS });
   try {
     db.pragma(`page_size = ${PAGE_BYTES}`);
@@ -47,6 +50,8 @@ export function openForWriting(path: string, bytesMax: number | undefined): Data
     db.pragma(`journal_size_limit = ${WAL_KEPT_BYTES}`);
     db.pragma(`cache_size = -${CACHE_KIB}`);
     if (isEmpty(db)) create(db);
+    // The log exists by now, and keeps its name until this connection is closed.
+    syncDirectory(dirname(path));
     if (bytesMax !== undefined) db.pragma(`max_page_count = ${Math.ceil(bytesMax / PAGE_BYTES)}`);
     return db;
   } catch (error) {

@@ -1,13 +1,14 @@
 // The embedded engine on disk: a directory with data.sqlite (better-sqlite3, WAL, synchronous=FULL) and
 // the lock of its owner. Reads are made here, on connections of their own; commits by the writer's thread.
 
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { KV_READ_CONNECTIONS_MAX } from '../../limits.js';
 import type { Snapshot } from '../buffered-transaction.js';
 import type { Backend, PendingCommit } from '../embedded-engine.js';
 import type { CONFLICT } from '../retry.js';
 import { DATA_FILE } from './data-file.js';
+import { syncDirectory } from './durable-start.js';
 import { OwnerLock } from './owner-lock.js';
 import { ReaderPool } from './reader-pool.js';
 import { toStoreError } from './sqlite-error.js';
@@ -76,7 +77,5 @@ function createDirectory(directory: string): void {
   const parent = dirname(directory);
   createDirectory(parent);
   mkdirSync(directory, { mode: 0o700 });
-  const descriptor = openSync(parent, 'r');
-  fsyncSync(descriptor);
-  closeSync(descriptor);
+  syncDirectory(parent);
 }

@@ -21,6 +21,7 @@ export class Writer {
   readonly #waiters = new Map<number, Waiter>();
   readonly #exited: Promise<void>;
   #nextId = 1;
+  #closing = false;
   #failure: MvfuseError | undefined;
 
   private constructor(worker: Worker) {
@@ -69,6 +70,7 @@ export class Writer {
 
   /** Resolves when the thread has ended. */
   async close(): Promise<void> {
+    this.#closing = true;
     this.#worker.ref();
     this.#worker.postMessage('close' satisfies WriterRequest);
     await this.#exited;
@@ -82,7 +84,8 @@ export class Writer {
       if (waiter !== undefined) settle(waiter, outcome);
       if (reply.fatal && 'error' in outcome) this.#fail(outcome.error.message);
     }
-    if (this.#waiters.size === 0) this.#worker.unref();
+    // After a failure answers still come in that nobody waits for; they must not let the process end before the thread.
+    if (this.#waiters.size === 0 && !this.#closing) this.#worker.unref();
   }
 
   #fail(message: string, cause?: unknown): void {
