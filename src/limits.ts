@@ -74,6 +74,9 @@ export const PAGE_CACHE_BYTES_DEFAULT = 64 * 1024 * 1024;
 /** Uncommitted bytes one open file keeps in memory before they spill to a temporary file. */
 export const DIRTY_MEMORY_BYTES_DEFAULT = 16 * 1024 * 1024;
 
+/** Free space that uncommitted writes leave on the store's disk: its log, and other programs. */
+export const SPACE_FLOOR_BYTES = 64 * 1024 * 1024;
+
 /** How long a connection refused for its old snapshot keeps the write lock reserved, so that it cannot starve. */
 export const WRITE_RESERVATION_MS = 100;
 

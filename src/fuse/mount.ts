@@ -16,6 +16,7 @@ import { InodeTable, ROOT_INO } from './inode-table.js';
 import { mountStatus } from './mount-status.js';
 import { MountedFile } from './mounted-file.js';
 import { RootDirectory } from './root-directory.js';
+import { SpaceBudget } from './space-budget.js';
 
 /** What one name of the directory stands for. */
 export interface MountEntry {
@@ -52,6 +53,8 @@ export interface Mount {
 /** @throws MOUNT_FAILED with what the kernel or fusermount3 said */
 export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
   const { store, log } = options;
+  const nowMs = (): number => performance.now();
+  const space = new SpaceBudget(options.spaceDirectory, nowMs);
   const inodes = new InodeTable();
   const newInode = (): ReturnType<InodeTable['next']> => inodes.next();
   const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
@@ -75,7 +78,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
       const version = await DatabaseVersion.open(store, entry.namespace, entry.pinned);
       inodes.addPermanent(root.addSnapshot(entry.name, version));
     } else {
-      const file = new MountedFile({ ...entry, store, log, spill: options.spill, nowMs: () => performance.now() });
+      const file = new MountedFile({ ...entry, store, log, spill: options.spill, space, nowMs });
       inodes.addPermanent(root.addDatabase(file));
     }
   }

@@ -8,6 +8,7 @@ import type { WriteLock, Writer } from '../store/write-lock.js';
 import type { SpillOptions } from './block-map.js';
 import { DatabaseVersion } from './database-version.js';
 import { commandOf } from './process-name.js';
+import type { SpaceBudget } from './space-budget.js';
 
 export interface MountedFileOptions {
   /** The file's name in the mounted directory. */
@@ -16,6 +17,7 @@ export interface MountedFileOptions {
   readonly namespaceName: string;
   readonly store: PageStore;
   readonly spill: SpillOptions;
+  readonly space: SpaceBudget;
   readonly log: Logger;
   /** A monotonic clock in milliseconds. */
   readonly nowMs: () => number;
@@ -26,6 +28,7 @@ export class MountedFile {
   readonly namespace: NamespaceId;
   readonly namespaceName: string;
   readonly spill: SpillOptions;
+  readonly space: SpaceBudget;
   readonly log: Logger;
   readonly writeLock: WriteLock;
   readonly #store: PageStore;
@@ -38,6 +41,7 @@ export class MountedFile {
     this.namespace = options.namespace;
     this.namespaceName = options.namespaceName;
     this.spill = options.spill;
+    this.space = options.space;
     this.log = options.log.child({ namespace: options.namespaceName });
     this.writeLock = options.store.writeLock(options.namespace);
     this.#store = options.store;

@@ -65,6 +65,7 @@ export class PlainAccess implements Writer {
 
   async write(fh: number, offset: number, data: Buffer, caller: Caller): Promise<void> {
     await this.#beginWriting(fh, caller);
+    this.file.space.hold(this, this.#dirty!.heldBytes + data.length);
     await this.#dirty!.write(offset, data);
   }
 
@@ -178,6 +179,7 @@ export class PlainAccess implements Writer {
     this.#dirty = undefined;
     this.#base = undefined;
     this.file.writeLock.release(this);
+    this.file.space.release(this);
     await dirty?.dispose();
   }
 }

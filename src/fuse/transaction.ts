@@ -116,7 +116,10 @@ export class Transaction implements Writer {
   }
 
   async write(offset: number, data: Buffer): Promise<void> {
-    if (this.#phase === 'writing') return this.#dirty!.write(offset, data);
+    if (this.#phase === 'writing') {
+      this.file.space.hold(this, this.#dirty!.heldBytes + data.length);
+      return this.#dirty!.write(offset, data);
+    }
     if (this.#phase === 'draining') {
       const before = Buffer.concat(await this.pieces(offset, data.length));
       if (before.equals(data)) return;
@@ -187,6 +190,7 @@ export class Transaction implements Writer {
     this.#dirty = undefined;
     if (this.#phase !== 'dead') this.#phase = 'reading';
     this.file.writeLock.release(this);
+    this.file.space.release(this);
     await dirty.dispose();
   }
 
@@ -279,6 +283,7 @@ export class Transaction implements Writer {
   async #reset(): Promise<void> {
     const dirty = this.#dirty!;
     this.#dirty = this.#overlay();
+    this.file.space.release(this);
     await dirty.dispose();
   }
 

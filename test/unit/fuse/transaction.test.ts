@@ -8,6 +8,7 @@ import Database from 'better-sqlite3';
 import { pino } from 'pino';
 import { Errno, RequestError } from '../../../src/fuse/errno.js';
 import { MountedFile } from '../../../src/fuse/mounted-file.js';
+import { SpaceBudget } from '../../../src/fuse/space-budget.js';
 import { Transaction } from '../../../src/fuse/transaction.js';
 import { openEngine } from '../../../src/kv/open.js';
 import { readHeader } from '../../../src/sqlite/header.js';
@@ -35,6 +36,7 @@ beforeEach(async () => {
     namespaceName: 'n',
     store,
     spill,
+    space: new SpaceBudget(undefined, () => nowMs),
     log: pino({ level: 'silent' }),
     nowMs: () => nowMs,
   });
