@@ -23,7 +23,7 @@ import type { MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
 import type { NamespaceInfo } from '../store/types.js';
 import { prepareMountpoint } from './mountpoint.js';
-import { storeOption } from './options.js';
+import { storeOption, switchOption } from './options.js';
 import { openStore } from './store-access.js';
 
 interface Options {
@@ -51,9 +51,9 @@ export function mountCommand(): Command {
         .makeOptionMandatory(),
     )
     .addOption(storeOption())
-    .addOption(new Option('--no-create', 'fail when a namespace does not exist yet').env('MVFUSE_NO_CREATE'))
-    .addOption(new Option('--read-only', 'refuse every write').env('MVFUSE_READ_ONLY'))
-    .addOption(new Option('--allow-other', 'let other users in, held to the file modes').env('MVFUSE_ALLOW_OTHER'))
+    .addOption(switchOption('--no-create', 'fail when a namespace does not exist yet', 'MVFUSE_NO_CREATE'))
+    .addOption(switchOption('--read-only', 'refuse every write', 'MVFUSE_READ_ONLY'))
+    .addOption(switchOption('--allow-other', 'let other users in, held to the file modes', 'MVFUSE_ALLOW_OTHER'))
     .addOption(
       new Option('--log-level <level>', 'least level that is logged')
         .env('MVFUSE_LOG_LEVEL')

@@ -79,6 +79,22 @@ test('--no-create and a version that does not exist', async () => {
   await refused(3, /has no version/, ...flags, '--namespaces', `a=test@${'0'.repeat(19)}1`);
 });
 
+test('environment variables stand for flags', async () => {
+  const environment = (values: Record<string, string>): Promise<Outcome> => {
+    const words = Object.entries(values).map(([name, value]) => `${name}=${value}`);
+    return run('env', [...words, process.execPath, MAIN]);
+  };
+  const common = { MVFUSE_MOUNTPOINT: join(base, 'm'), MVFUSE_NAMESPACES: 'a=missing', MVFUSE_STORE: store };
+  const refusedBy = await environment({ ...common, MVFUSE_NO_CREATE: '1' });
+  assert.equal(refusedBy.status, 3, refusedBy.stderr);
+  const level = await environment({ ...common, MVFUSE_NO_CREATE: '1', MVFUSE_LOG_LEVEL: 'loud' });
+  assert.equal(level.status, 2);
+  assert.match(level.stderr, /MVFUSE_LOG_LEVEL|log-level/);
+  const off = await environment({ ...common, MVFUSE_NO_CREATE: '0', MVFUSE_NAMESPACES: 'a=x@1' });
+  assert.equal(off.status, 2);
+  assert.match((await mvfuse('mount', '--help')).stdout, /MVFUSE_READ_ONLY/);
+});
+
 test('with a daemon, commands go through it', async () => {
   const mount = await TestMount.start({ base, namespaces: 'mydb=test' });
   try {
