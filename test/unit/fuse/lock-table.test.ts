@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Lock, LockTable, type LockType } from '../../../src/fuse/lock-table.js';
+import { chooseSeed, randomInteger, seededRandom } from '../../support/random.js';
 
 function lock(owner: number, type: LockType, start: number, end: number, fh = 1): Lock {
   return { owner: BigInt(owner), fh, type, start, end, pid: owner };
@@ -29,13 +30,8 @@ test('a handle takes its locks with it, for one owner or for all', () => {
 });
 
 test('random locks agree with a table of bytes', () => {
-  const seed = Number(process.env.MVFUSE_TEST_SEED ?? Date.now() % 2 ** 31);
-  console.log(`seed ${seed}`);
-  let state = seed;
-  const random = (below: number): number => {
-    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
+  const next = seededRandom(chooseSeed('locks'));
+  const random = (below: number): number => randomInteger(next, 0, below - 1);
   const table = new LockTable();
   const bytes: Array<Array<LockType | undefined>> = Array.from({ length: 3 }, () => Array(40).fill(undefined));
   for (let step = 0; step < 5_000; step += 1) {

@@ -4,20 +4,12 @@ import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
 import { EMPTY_BASE, Overlay } from '../../../src/fuse/overlay.js';
-
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
+import { chooseSeed, randomInteger, seededRandom } from '../../support/random.js';
 
 for (const memoryBytesMax of [1 << 30, 8192, 0]) {
   test(`random writes and truncations, ${memoryBytesMax} bytes in memory`, async () => {
-    const seed = Number(process.env.MVFUSE_TEST_SEED ?? Date.now() % 2 ** 31);
-    console.log(`seed ${seed}`);
-    const random = randomFrom(seed);
+    const next = seededRandom(chooseSeed('overlay'));
+    const random = (below: number): number => randomInteger(next, 0, below - 1);
     const original = Buffer.from(Array.from({ length: 50_000 }, () => random(256)));
     const base = {
       sizeBytes: original.length,
