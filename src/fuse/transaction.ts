@@ -38,6 +38,11 @@ export class Transaction implements Writer {
   #phase: Phase = 'idle';
   #base: DatabaseVersion | undefined;
   #dirty: Overlay | undefined;
+  /**
+   * Dirty sets that were committed with a smaller size, for what lies past it: SQLite cuts the file only after the
+   * commit, and where it rolls back instead (another database of the transaction failed) it counts on the old end.
+   */
+  #cut: Overlay[] = [];
   /** Whether something was committed since this connection became the writer. */
   #committed = false;
   /** The change counter that this connection is shown, and the version that it stands for. */
@@ -111,7 +116,7 @@ export class Transaction implements Writer {
   }
 
   async pieces(offset: number, length: number): Promise<Buffer[]> {
-    if (this.#dirty?.touched) return [await this.#dirty.read(offset, length)];
+    if (this.#dirty?.touched || this.#cut.length > 0) return [await this.#dirty!.read(offset, length)];
     return this.#base!.piecesWithCounter(offset, length, this.#shown!.counter);
   }
 
@@ -192,6 +197,7 @@ export class Transaction implements Writer {
     this.file.writeLock.release(this);
     this.file.space.release(this);
     await dirty.dispose();
+    await this.#forgetCut();
   }
 
   /** SHARED is gone. */
@@ -244,7 +250,19 @@ export class Transaction implements Writer {
         : (counterWritten.changeCounter + (counterWritten.wantsWal ? 2 : 0)) >>> 0;
     this.#shown = { counter, version };
     this.#committed = true;
-    await this.#reset();
+    const dirty = this.#dirty!;
+    if (dirty.sizeBytes <= this.#base!.sizeBytes) {
+      await this.#forgetCut();
+      await this.#reset();
+      return;
+    }
+    this.#cut.push(dirty);
+    this.#dirty = this.#overlay();
+    this.file.space.release(this);
+  }
+
+  async #forgetCut(): Promise<void> {
+    for (const dirty of this.#cut.splice(0)) await dirty.dispose();
   }
 
   /** Commits where SQLite marked the dirty set as a finished transaction; otherwise it was rolled back: discards. */
@@ -264,19 +282,30 @@ export class Transaction implements Writer {
     return after.length >= HEADER_BYTES && !field(after).equals(field(before));
   }
 
-  /** The base as SQLite was shown it. */
-  async #read(offset: number, length: number): Promise<Buffer> {
+  /** The base as SQLite is shown it. */
+  #read(offset: number, length: number): Promise<Buffer> {
+    return this.#readOf(this.#base!, offset, length);
+  }
+
+  async #readOf(base: DatabaseVersion, offset: number, length: number): Promise<Buffer> {
     if (length === 0) return Buffer.alloc(0);
-    const pieces = await this.#base!.piecesWithCounter(offset, length, this.#shown!.counter);
+    const pieces = await base.piecesWithCounter(offset, length, this.#shown!.counter);
     return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
   }
 
+  /** On the base, and past its end on what was cut off there. */
   #overlay(): Overlay {
-    const base = {
-      sizeBytes: this.#base!.sizeBytes,
-      read: (offset: number, length: number) => this.#read(offset, length),
+    const base = this.#base!;
+    const { sizeBytes } = base;
+    const cut = this.#cut.at(-1);
+    const read = async (at: number, length: number): Promise<Buffer> => {
+      const inBase = Math.max(0, Math.min(length, sizeBytes - at));
+      const start = await this.#readOf(base, at, inBase);
+      return cut === undefined || inBase === length
+        ? start
+        : Buffer.concat([start, await cut.read(at + inBase, length - inBase)]);
     };
-    return new Overlay(base, this.file.spill);
+    return new Overlay({ sizeBytes: cut?.sizeBytes ?? sizeBytes, read }, this.file.spill);
   }
 
   /** An empty dirty set on the base as it is now. */

@@ -254,6 +254,40 @@ test('after the commit an error discards nothing, and what is written back is a 
   assert.deepEqual(Buffer.concat(await transaction.pieces(PAGE, PAGE)), two);
 });
 
+test('a commit that shrank the file can be taken back: its old end is still there until SQLite cuts it', async () => {
+  const grown = database('CREATE TABLE t(a); CREATE TABLE u(a); CREATE TABLE v(a)');
+  const first = connection();
+  await first.becomeWriter();
+  await first.write(0, grown);
+  await first.sync();
+  await first.end(true);
+  for (const takenBack of [true, false]) {
+    const transaction = connection();
+    await transaction.becomeWriter();
+    const before = Buffer.concat(await transaction.pieces(0, grown.length));
+    const page = await nextPageOne(transaction);
+    page.writeUInt32BE(2, 28);
+    await transaction.write(0, page);
+    await transaction.sync();
+    assert.equal((await file.head()).sizeBytes, 2 * PAGE);
+    assert.equal(transaction.sizeBytes, grown.length);
+    assert.deepEqual(Buffer.concat(await transaction.pieces(2 * PAGE, PAGE)), before.subarray(2 * PAGE, 3 * PAGE));
+    if (takenBack) {
+      await transaction.write(0, before.subarray(0, PAGE));
+      await transaction.sync();
+    } else {
+      await transaction.truncate(2 * PAGE);
+    }
+    await transaction.downgrade();
+    await transaction.end(true);
+    const reader = connection();
+    await reader.begin();
+    const after = Buffer.concat(await reader.pieces(0, grown.length));
+    assert.equal(after.length, takenBack ? grown.length : 2 * PAGE);
+    assert.deepEqual(after.subarray(PAGE), before.subarray(PAGE, after.length));
+  }
+});
+
 test('a member of a super-journal waits for it', async () => {
   await seed();
   const before = (await file.head()).version;
