@@ -6,6 +6,9 @@
 //   neither. Old snapshots are read from a copy (twins.ts).
 // - journal_mode=WAL answers wal in the mount, which goes on without a write-ahead log: the plain side is not asked.
 // - With journal_mode=OFF nothing is rolled back: SQLite would corrupt the plain file.
+// - SQLite itself corrupts a database, a plain one too, when synchronous goes from OFF to anything else while a statement
+//   of an implicit transaction is still writing, and that transaction is then rolled back: it takes pages that it has
+//   spilled for pages that it has not. It is changed only while no statement is open.
 // - A commit that the mount answers with an injected error is rolled back explicitly on the plain side.
 
 import assert from 'node:assert/strict';

@@ -96,8 +96,9 @@ export class Lockstep {
     await this.exec(connection, `PRAGMA cache_size=${CACHE_PAGES}`);
   }
 
+  /** Not while a statement may be writing: see differential.ts. */
   async setSynchronous(connection: Connection, synchronous: Synchronous): Promise<void> {
-    if (connection.inTransaction) return;
+    if (connection.inTransaction || connection.cursors.size > 0) return;
     for (const schema of ['main', 'aux']) await this.exec(connection, `PRAGMA ${schema}.synchronous=${synchronous}`);
     connection.synchronous = synchronous;
   }

@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { Client, ClientError, type Digest, type Row } from './client.js';
 
 export const CONNECTIONS = 3;
@@ -174,7 +175,10 @@ export class Twins {
     });
     if (!('rows' in outcome)) throw this.failure(`no digest: ${outcome.error}`);
     const [main, aux] = outcome.rows[0] as [Digest, Digest];
-    assert.deepEqual([main.integrity, aux.integrity], [['ok'], ['ok']], this.failure('integrity').message);
+    const found = [main.integrity, aux.integrity];
+    if (!isDeepStrictEqual(found, [['ok'], ['ok']])) {
+      throw this.failure(`corrupt in the mount and locally, in the same way: ${JSON.stringify(found)}`);
+    }
     return { main, aux };
   }
 
