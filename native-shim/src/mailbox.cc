@@ -4,15 +4,6 @@
 
 namespace mvfuse {
 
-bool Mailbox::push(Message&& message) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  if (isSevered_) return false;
-  contents_.messages.push_back(std::move(message));
-  length_.store(contents_.messages.size());
-  wake(lock);
-  return true;
-}
-
 void Mailbox::complete(Completion completion) {
   std::unique_lock<std::mutex> lock(mutex_);
   contents_.completions.push_back(completion);
@@ -30,15 +21,7 @@ void Mailbox::take(Contents& contents) {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::swap(contents, contents_);
   contents_.hasEnded = false;
-  length_.store(0);
   isWakePending_ = false;
-}
-
-std::vector<Message> Mailbox::sever() {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  isSevered_ = true;
-  length_.store(0);
-  return std::exchange(contents_.messages, {});
 }
 
 void Mailbox::wake(std::unique_lock<std::mutex>& lock) {

@@ -41,7 +41,7 @@ bool Session::take(Napi::Env env, uint64_t unique) {
   const uint32_t opcode = found->second;
   pending_.erase(found);
   if (state_ != State::running) return false;
-  thread_.answered(opcode);
+  reader_.answered(opcode);
   return true;
 }
 

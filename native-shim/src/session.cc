@@ -34,10 +34,12 @@ Session::Session(const Napi::CallbackInfo& info)
       mount_(mountedOf(info).mount),
       device_(mount_.fd),
       notifier_(device_, mailbox_),
-      thread_(device_, mailbox_, notifier_,
-              {mountedOf(info).options.writeBytesMax, mountedOf(info).options.queueLengthMax}) {}
+      reader_(device_, {mountedOf(info).options.writeBytesMax, mountedOf(info).options.queueLengthMax}) {}
 
-Session::~Session() { stop(); }
+Session::~Session() {
+  reader_.stop();
+  device_.close();
+}
 
 Napi::Value Session::mount(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -82,30 +84,48 @@ void Session::start(Napi::Env env, Napi::Function onRequests, Napi::Function onE
   }
   Ref();
   mailbox_.setWaker(waker_);
+  asyncContext_.emplace(env, "mvfuse session");
   try {
-    thread_.start();
+    watch(env);
   } catch (...) {
     state_ = State::ended;
+    asyncContext_.reset();
     device_.close();
     napi_release_threadsafe_function(waker_, napi_tsfn_release);
     throw;
   }
-  // Hooks run last in, first out: the threads end before the environment finalizes the function that they call.
+  // Hooks run last in, first out: the notifier ends before the environment finalizes the function that it calls.
   napi_add_env_cleanup_hook(env, tearDown, this);
+}
+
+void Session::watch(Napi::Env env) {
+  uv_loop_t* loop = nullptr;
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) throw Napi::Error::New(env);
+  const int error = reader_.start(
+      loop, [this, env](std::vector<Message>& messages) { deliver(env, messages); },
+      [this](int failure) {
+        endThreads();
+        mailbox_.end(failure);
+      });
+  if (error != 0) throw errnoError(env, error, "watching /dev/fuse");
+  try {
+    notifier_.start([this] { notifierStopped_.set(); });
+  } catch (const std::system_error& failure) {
+    reader_.stop();
+    throw errnoError(env, failure.code().value(), "starting a thread");
+  }
 }
 
 void Session::drain(Napi::Env env) {
   if (state_ == State::ended) return;
   mailbox_.take(contents_);
-  thread_.emptied();
-  if (!contents_.messages.empty()) deliver(env, contents_.messages);
   for (const Completion& completion : contents_.completions) settle(env, completion);
-  contents_.messages.clear();
   contents_.completions.clear();
   if (contents_.hasEnded) finish(env, contents_.failure);
 }
 
 void Session::deliver(Napi::Env env, std::vector<Message>& messages) {
+  const Napi::HandleScope scope(env);
   KeyScope keyScope = keys(env);
   napi_value list = nullptr;
   if (napi_create_array_with_length(env, messages.size(), &list) != napi_ok) return;
@@ -115,9 +135,9 @@ void Session::deliver(Napi::Env env, std::vector<Message>& messages) {
     const napi_value object = makeRequestObject(env, keyScope, std::move(messages[index]));
     napi_set_element(env, list, static_cast<uint32_t>(index), object);
   }
-  napi_value undefined = nullptr;
-  napi_get_undefined(env, &undefined);
-  const napi_status status = napi_call_function(env, undefined, onRequests_.Value(), 1, &list, nullptr);
+  // Runs what the handlers have queued (promises, process.nextTick) before it returns, as any event does.
+  const napi_status status =
+      napi_make_callback(env, *asyncContext_, env.Global(), onRequests_.Value(), 1, &list, nullptr);
   if (status == napi_pending_exception) reportUncaught(env);
 }
 
@@ -137,7 +157,8 @@ void Session::close(const Napi::CallbackInfo&) {
   if (state_ != State::running) return;
   state_ = State::closing;
   sever();
-  thread_.close();
+  endThreads();
+  mailbox_.end(0);
 }
 
 void Session::unmount(const Napi::CallbackInfo& info) {
@@ -151,21 +172,20 @@ void Session::unmount(const Napi::CallbackInfo& info) {
 }
 
 void Session::sever() {
-  for (const Message& message : mailbox_.sever()) {
-    const fuse_in_header& header = message.request.header;
-    if (expectsAnswer(header.opcode)) device_.answer(header.unique, ENOTCONN);
-  }
   for (const auto& [unique, opcode] : pending_) device_.answer(unique, ENOTCONN);
 }
 
-void Session::stop() {
-  thread_.join();
-  device_.close();
+void Session::endThreads() {
+  reader_.stop();
+  notifier_.requestStop();
+  reader_.refuseUntil(notifierStopped_.fd());
+  notifier_.join();
 }
 
 void Session::finish(Napi::Env env, int failure) {
   state_ = State::ended;
-  stop();
+  device_.close();
+  asyncContext_.reset();
   napi_remove_env_cleanup_hook(env, tearDown, this);
   for (const auto& [id, deferred] : notifications_) deferred.Resolve(env.Undefined());
   notifications_.clear();
@@ -186,8 +206,9 @@ void Session::tearDown(void* data) {
   if (session->state_ == State::ended) return;
   if (session->state_ == State::running) session->sever();
   session->state_ = State::ended;
-  session->thread_.close();
-  session->stop();
+  session->endThreads();
+  session->asyncContext_.reset();
+  session->device_.close();
 }
 
 Napi::Function Session::define(Napi::Env env) {

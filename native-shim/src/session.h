@@ -2,23 +2,25 @@
 //
 // Everything here runs on the JavaScript thread (the one that mounted). `pending_` has the requests that were handed to
 // JavaScript and wait for an answer; only this thread touches it, so an answer is taken exactly once without a lock.
-// Order of the end: no more requests to JavaScript → unanswered ones get ENOTCONN → notifier and session thread end →
+// Order of the end: no more requests to JavaScript → unanswered ones get ENOTCONN → reader and notifier end →
 // descriptor closed → notifications settled → onEnd. The object lives until the thread-safe function is finalized.
 #pragma once
 
 #include <napi.h>
 
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include "device.h"
+#include "event-fd.h"
 #include "js/keys.h"
 #include "js/read-values.h"
 #include "mailbox.h"
 #include "mount/mount.h"
 #include "notifier.h"
-#include "session-thread.h"
+#include "request-reader.h"
 
 namespace mvfuse {
 
@@ -39,17 +41,19 @@ class Session : public Napi::ObjectWrap<Session> {
  private:
   static Napi::Value mount(const Napi::CallbackInfo& info);
   void start(Napi::Env env, Napi::Function onRequests, Napi::Function onEnd);
+  /** Begins to read requests and to send notifications. */
+  void watch(Napi::Env env);
   void unmount(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
+  void deliver(Napi::Env env, std::vector<Message>& messages);
   /** The mailbox has something. */
   void drain(Napi::Env env);
-  void deliver(Napi::Env env, std::vector<Message>& messages);
   void settle(Napi::Env env, const Completion& completion);
   /** Answers all that is unanswered with ENOTCONN; later answers to those are dropped. */
   void sever();
-  /** Ends the threads and closes the descriptor. */
-  void stop();
+  /** Ends reading and the notifier, which may wait in the kernel for an answer until everything is refused. */
+  void endThreads();
   void finish(Napi::Env env, int failure);
   /** The environment ends while the session runs. */
   static void tearDown(void* session);
@@ -84,7 +88,9 @@ class Session : public Napi::ObjectWrap<Session> {
   Device device_;
   Mailbox mailbox_;
   Notifier notifier_;
-  SessionThread thread_;
+  RequestReader reader_;
+  EventFd notifierStopped_;
+  std::optional<Napi::AsyncContext> asyncContext_;
   State state_ = State::running;
   /** unique → opcode */
   std::unordered_map<uint64_t, uint32_t> pending_;

@@ -4,7 +4,7 @@
 #include <napi.h>
 
 #include "js/keys.h"
-#include "mailbox.h"
+#include "protocol/message.h"
 
 namespace mvfuse {
 
