@@ -123,7 +123,7 @@ export interface MountOptions {
   readonly readOnly: boolean;
   /** At most 1 MiB. */
   readonly writeBytesMax: number;
-  /** Requests handed to JavaScript and not yet answered; past it the session thread stops reading. */
+  /** Requests handed to JavaScript and not yet answered; past it nothing more is read. */
   readonly queueLengthMax: number;
 }
 
@@ -138,7 +138,7 @@ export declare const OPEN_KEEP_CACHE: number;
  */
 export declare class Session {
   /**
-   * Mounts and starts the session thread. `onRequests` gets the requests in the order in which the kernel
+   * Mounts and begins to read. `onRequests` gets the requests in the order in which the kernel
    * gave them; it must not throw. `onEnd` is called once, when the session is over (unmounted, aborted or
    * closed), with an Error when it ended by a failure; no requests come after it. A session that has not
    * ended keeps the event loop alive.

@@ -1,4 +1,4 @@
-// The thread that sends notifications to the kernel. It is apart from the session thread because the kernel may block
+// The thread that sends notifications to the kernel. It is apart from the thread that answers because the kernel may block
 // such a write until a read or lookup in flight is answered: a thread that serves requests would wait for itself.
 // Notifications are sent one by one in the order they were queued; each is reported to the mailbox once.
 #pragma once

@@ -141,7 +141,7 @@ class Filler {
     set(Key::type, keys_[in.type == F_RDLCK ? Key::read : in.type == F_WRLCK ? Key::write : Key::unlock]);
     number(Key::lockPid, in.pid);
   }
-  /** Answered by the session thread, never seen here. */
+  /** Answered by the reader, never seen here. */
   void operator()(const Init&) {}
 
  private:
