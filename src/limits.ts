@@ -68,6 +68,16 @@ export const NAMESPACE_ID_MAX = 2 ** 21 - 1;
 /** Namespace names: they are shown in file names, keys and logs. */
 export const NAMESPACE_NAME_BYTES_MAX = 200;
 
+/** Commits, and pages in all, of which is remembered what they changed; who comes from further back reads all anew. */
+export const RECENT_COMMITS_MAX = 256;
+export const RECENT_PAGES_MAX = 4_096;
+
+/** Pieces of one file that the kernel is asked to drop one by one; with more of them it drops the whole file. */
+export const KERNEL_CACHE_RANGES_MAX = 128;
+
+/** How long the kernel may take to drop cached pages; it waits only for reads and writes of them under way. */
+export const KERNEL_CACHE_DROP_MS_MAX = 2_000;
+
 /** Decoded pages kept in memory per store. */
 export const PAGE_CACHE_BYTES_DEFAULT = 64 * 1024 * 1024;
 

@@ -33,6 +33,7 @@ interface Options {
   readonly create: boolean;
   readonly readOnly?: boolean;
   readonly allowOther?: boolean;
+  readonly kernelCache: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat?: LogFormat;
 }
@@ -54,6 +55,13 @@ export function mountCommand(): Command {
     .addOption(switchOption('--no-create', 'fail when a namespace does not exist yet', 'MVFUSE_NO_CREATE'))
     .addOption(switchOption('--read-only', 'refuse every write', 'MVFUSE_READ_ONLY'))
     .addOption(switchOption('--allow-other', 'let other users in, held to the file modes', 'MVFUSE_ALLOW_OTHER'))
+    .addOption(
+      switchOption(
+        '--no-kernel-cache',
+        'let the kernel keep no pages of live databases: slower reads, less memory',
+        'MVFUSE_NO_KERNEL_CACHE',
+      ),
+    )
     .addOption(
       new Option('--log-level <level>', 'least level that is logged')
         .env('MVFUSE_LOG_LEVEL')
@@ -119,6 +127,7 @@ async function serve(options: Options, { log, store, mountpoint, mappings, direc
     spill: { memoryBytesMax: DIRTY_MEMORY_BYTES_DEFAULT, directory: spillDirectory() },
     readOnly: options.readOnly === true,
     allowOther: options.allowOther === true,
+    kernelCache: options.kernelCache,
     spaceDirectory: directory,
   });
   mounts.push(mount);

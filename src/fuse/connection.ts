@@ -10,9 +10,18 @@ import { superJournalOf } from '../sqlite/rollback-journal.js';
 import { isSuperJournalName } from '../sqlite/super-journal.js';
 import { Wakeup } from '../wakeup.js';
 import { LockHeldError, RequestError } from './errno.js';
+import { type ByteRange, type Invalidate, KernelCache } from './kernel-cache.js';
 import { type Lock, LockTable, type LockType } from './lock-table.js';
 import type { MountedFile } from './mounted-file.js';
-import { type Caller, fileAttributes, type InodeNumber, Node, type OpenMode, type Owner } from './node.js';
+import {
+  type CachePolicy,
+  type Caller,
+  fileAttributes,
+  type InodeNumber,
+  Node,
+  type OpenMode,
+  type Owner,
+} from './node.js';
 import { PlainAccess } from './plain-access.js';
 import { PrivateFile } from './private-file.js';
 import type { SuperJournals } from './super-journals.js';
@@ -25,6 +34,7 @@ export interface ConnectionOptions {
   readonly owner: Owner;
   readonly superJournals: SuperJournals;
   readonly newInode: () => InodeNumber;
+  readonly invalidate: ((ino: InodeNumber, range: ByteRange) => ReturnType<Invalidate>) | undefined;
   /** Called when its database is opened, and when the last handle on it is gone. */
   readonly opened: () => void;
   readonly closed: () => void;
@@ -42,7 +52,10 @@ export class Connection {
   readonly #unlocked = new Wakeup();
   readonly #locks = new LockTable();
   readonly #plain: PlainAccess;
+  readonly #cache: KernelCache;
   readonly #options: ConnectionOptions;
+  /** What to call when the read of these bytes was answered. */
+  readonly #unlockedReads = new Map<Buffer[], () => void>();
   readonly #privateFiles = new Map<string, PrivateFile>();
   /** By handle: the thread that opened it. */
   readonly #handles = new Map<number, number>();
@@ -53,12 +66,16 @@ export class Connection {
     this.file = options.file;
     this.owner = options.owner;
     this.#options = options;
-    this.#plain = new PlainAccess(options.file);
-    this.transaction = new Transaction(options.file, {
+    const ino = options.newInode();
+    const { invalidate } = options;
+    this.#cache = new KernelCache(options.file, invalidate && ((range) => invalidate(ino, range)));
+    this.#plain = new PlainAccess(options.file, this.#cache);
+    const journal = {
       hot: async () => (await this.#journal()?.hot()) === true,
       inSuperJournal: async () => (await this.superJournal()) !== undefined,
-    });
-    this.database = new Database(options.newInode(), this);
+    };
+    this.transaction = new Transaction(options.file, journal, this.#cache);
+    this.database = new Database(ino, this);
   }
 
   get open(): boolean {
@@ -73,13 +90,14 @@ export class Connection {
   /**
    * Runs one request after those before it. When a request that is part of writing fails while PENDING is held,
    * what the connection has not committed is discarded before anything else is served.
+   * @param written the bytes of a WRITE to the database
    */
-  perform<T>(writes: boolean, serve: () => Promise<T>): Promise<T> {
+  perform<T>(writes: boolean, serve: () => Promise<T>, written?: ByteRange): Promise<T> {
     const result = this.#last.then(async () => {
       try {
         return await serve();
       } catch (error) {
-        if (writes && this.#locks.holds(PENDING_BYTE, PENDING_BYTE, 'write')) await this.transaction.doom();
+        if (writes && this.#locks.holds(PENDING_BYTE, PENDING_BYTE, 'write')) await this.transaction.doom(written);
         throw error;
       }
     });
@@ -97,20 +115,39 @@ export class Connection {
     return fileAttributes(this.database.ino, this.owner, 0o644, state.sizeBytes, state.timeMs);
   }
 
-  async openDatabase(fh: number, mode: OpenMode, caller: Caller): Promise<void> {
+  /** Returns how the kernel is to treat what is read through the handle. */
+  async openDatabase(fh: number, mode: OpenMode, caller: Caller): Promise<CachePolicy> {
+    const cached = this.#cache.wanted && throughCache(mode);
+    const policy = cached ? this.#cache.opened(!this.open) : 'direct';
     this.#handles.set(fh, caller.pid);
     this.#options.opened();
     try {
-      await this.#plain.open(fh, mode.readable, mode.writable);
+      await this.#plain.open(fh, { ...mode, cached, moves: !this.transaction.active });
       if (mode.truncate) await this.truncate(fh, 0, caller);
     } catch (error) {
       await this.releaseDatabase(fh);
       throw error;
     }
+    return policy;
   }
 
-  read(fh: number, offset: number, size: number): Promise<Buffer[]> {
-    return this.transaction.active ? this.transaction.pieces(offset, size) : this.#plain.pieces(fh, offset, size);
+  async read(fh: number, offset: number, size: number): Promise<Buffer[]> {
+    if (this.transaction.active) return this.transaction.pieces(offset, size);
+    const answered = this.#cache.readUnlocked({ offset, length: size });
+    try {
+      const pieces = await this.#plain.pieces(fh, offset, size);
+      this.#unlockedReads.set(pieces, answered);
+      return pieces;
+    } catch (error) {
+      answered();
+      throw error;
+    }
+  }
+
+  /** What `read` gave was answered. */
+  readAnswered(pieces: Buffer[]): void {
+    this.#unlockedReads.get(pieces)?.();
+    this.#unlockedReads.delete(pieces);
   }
 
   async write(fh: number, offset: number, data: Buffer, caller: Caller): Promise<void> {
@@ -261,6 +298,14 @@ export class Connection {
   }
 }
 
+/**
+ * SQLite's own files: what only reads or only writes (cp, cat) mostly works without locks, and must see one version for
+ * as long as it has the file open.
+ */
+function throughCache({ readable, writable }: OpenMode): boolean {
+  return readable && writable;
+}
+
 /** The inode of a connection's database. */
 export class Database extends Node {
   readonly #connection: Connection;
@@ -279,11 +324,14 @@ export class Database extends Node {
   override attributes(): Promise<Attributes> {
     return this.connection.attributes();
   }
-  override open(fh: number, mode: OpenMode, caller: Caller): Promise<void> {
+  override open(fh: number, mode: OpenMode, caller: Caller): Promise<CachePolicy> {
     return this.connection.openDatabase(fh, mode, caller);
   }
   override read(fh: number, offset: number, size: number): Promise<Buffer[]> {
     return this.connection.read(fh, offset, size);
+  }
+  override readAnswered(pieces: Buffer[]): void {
+    this.connection.readAnswered(pieces);
   }
   override write(fh: number, offset: number, data: Buffer, caller: Caller): Promise<void> {
     return this.connection.write(fh, offset, data, caller);

@@ -7,7 +7,7 @@
 
 import { UNOPENED_CONNECTIONS_MAX } from '../limits.js';
 import type { Attributes, DirectoryEntry } from '../native/binding.js';
-import { Connection } from './connection.js';
+import { Connection, type ConnectionOptions } from './connection.js';
 import { RequestError } from './errno.js';
 import type { MountedFile } from './mounted-file.js';
 import {
@@ -34,6 +34,8 @@ export interface ConnectionsOptions {
   /** A random value below 16^12. */
   readonly firstId: number;
   readonly newInode: () => InodeNumber;
+  /** Makes the kernel drop what it has cached of an inode; undefined: it caches nothing of live databases. */
+  readonly invalidate: ConnectionOptions['invalidate'];
   readonly fileNamed: (name: string) => MountedFile | undefined;
 }
 
@@ -122,7 +124,8 @@ export class ConnectionsDirectory extends Node {
 
   #reuse(fileName: string): string | undefined {
     const ids = this.#closed.get(fileName);
-    const id = ids?.values().next().value;
+    // The one closed last: the kernel has most of it cached.
+    const id = ids === undefined ? undefined : [...ids].at(-1);
     if (id !== undefined) ids!.delete(id);
     return id;
   }
@@ -191,7 +194,7 @@ export class ConnectionDirectory extends Node {
   }
 
   #bind(name: string): Connection | undefined {
-    const { fileNamed, newInode, owner } = this.#parent.options;
+    const { fileNamed, newInode, invalidate, owner } = this.#parent.options;
     const file = fileNamed(name);
     if (file === undefined) return undefined;
     this.#connection = new Connection({
@@ -199,6 +202,7 @@ export class ConnectionDirectory extends Node {
       file,
       owner,
       newInode,
+      invalidate,
       superJournals: this.#parent.superJournals,
       opened: () => this.#parent.opened(this.id, file.name),
       closed: () => this.#parent.closed(this.id, file.name),

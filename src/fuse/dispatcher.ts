@@ -19,7 +19,8 @@ import { Database } from './connection.js';
 import { describe } from './describe.js';
 import { errnoOf, LockHeldError, RequestError } from './errno.js';
 import type { InodeTable } from './inode-table.js';
-import type { Caller, Node, OpenMode } from './node.js';
+import type { ByteRange } from './kernel-cache.js';
+import type { CachePolicy, Caller, Node, OpenMode } from './node.js';
 import { PrivateFile } from './private-file.js';
 import { fileSystemSpace } from './space.js';
 
@@ -41,6 +42,12 @@ export interface DispatcherOptions {
 }
 
 type Answer = (session: Session, unique: number) => void;
+
+const CACHE_FLAGS: Record<CachePolicy, number> = {
+  direct: OPEN_DIRECT_IO | OPEN_KEEP_CACHE,
+  fresh: 0,
+  keep: OPEN_KEEP_CACHE,
+};
 
 const OK: Answer = (session, unique) => session.replyOk(unique);
 
@@ -109,7 +116,10 @@ export class Dispatcher {
     };
     const { connection } = node;
     if (connection === undefined) return intercept === undefined ? serve() : intercepted();
-    return connection.perform(writes(request, node), intercept === undefined ? serve : intercepted);
+    const service = intercept === undefined ? serve : intercepted;
+    // The kernel may hold a page for a read while it drops pages for another request of the same connection.
+    if (request.op === 'read' && node instanceof Database) return service();
+    return connection.perform(writes(request, node), service, bytesWritten(request, node));
   }
 
   async #handle(request: Request, node: Node): Promise<Answer> {
@@ -135,7 +145,13 @@ export class Dispatcher {
         return this.#create(node, request.name);
       case 'read': {
         const pieces = await node.read(request.fh, request.offset, request.size);
-        return (session, unique) => session.replyData(unique, pieces);
+        return (session, unique) => {
+          try {
+            session.replyData(unique, pieces);
+          } finally {
+            node.readAnswered(pieces);
+          }
+        };
       }
       case 'write': {
         const { length } = request.data;
@@ -195,8 +211,9 @@ export class Dispatcher {
 
   async #open(node: Node, flags: number, caller: Caller): Promise<Answer> {
     const fh = this.#nextHandle();
-    await node.open(fh, openMode(flags), caller);
-    return (session, unique) => session.replyOpen(unique, fh, cacheFlags(node));
+    const mode = openMode(flags);
+    const policy = await node.open(fh, mode, caller);
+    return (session, unique) => session.replyOpen(unique, fh, CACHE_FLAGS[policy]);
   }
 
   async #create(parent: Node, name: string): Promise<Answer> {
@@ -205,7 +222,7 @@ export class Dispatcher {
     const fh = this.#nextHandle();
     return (session, unique) => {
       this.#inodes.remember(node);
-      session.replyCreate(unique, entry, fh, cacheFlags(node));
+      session.replyCreate(unique, entry, fh, CACHE_FLAGS.direct);
     };
   }
 
@@ -281,6 +298,11 @@ function writes(request: Request, node: Node): boolean {
   return request.op === 'open' && node instanceof PrivateFile;
 }
 
+function bytesWritten(request: Request, node: Node): ByteRange | undefined {
+  if (request.op !== 'write' || !(node instanceof Database)) return undefined;
+  return { offset: request.offset, length: request.data.length };
+}
+
 function openMode(flags: number): OpenMode {
   const access = flags & (constants.O_WRONLY | constants.O_RDWR);
   return {
@@ -288,8 +310,4 @@ function openMode(flags: number): OpenMode {
     writable: access !== constants.O_RDONLY,
     truncate: (flags & constants.O_TRUNC) !== 0,
   };
-}
-
-function cacheFlags(node: Node): number {
-  return node.cachePolicy === 'keep' ? OPEN_KEEP_CACHE : OPEN_DIRECT_IO;
 }

@@ -36,6 +36,8 @@ export interface MountFilesOptions {
   readonly spill: SpillOptions;
   readonly readOnly: boolean;
   readonly allowOther: boolean;
+  /** Whether the kernel may keep pages of live databases. */
+  readonly kernelCache: boolean;
   /** A directory on the filesystem of the store, for free space. */
   readonly spaceDirectory: string | undefined;
   readonly intercept?: Intercept;
@@ -67,6 +69,9 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
     owner,
     timeMs,
     newInode,
+    invalidate: options.kernelCache
+      ? (ino, { offset, length }) => session!.notifyInvalidInode(ino, offset, length ?? 0)
+      : undefined,
     firstId: randomBytes(6).readUIntBE(0, 6),
     fileNamed: (name) => root.fileNamed(name),
   });

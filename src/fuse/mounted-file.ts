@@ -5,8 +5,10 @@ import type { Header } from '../sqlite/header.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Commit, CommitRequest, Head, NamespaceId } from '../store/types.js';
 import type { WriteLock, Writer } from '../store/write-lock.js';
+import type { Version } from '../version.js';
 import type { SpillOptions } from './block-map.js';
 import { DatabaseVersion } from './database-version.js';
+import { type ByteRange, EVERYTHING, rangesOfPages } from './kernel-cache.js';
 import { commandOf } from './process-name.js';
 import type { SpaceBudget } from './space-budget.js';
 
@@ -67,6 +69,14 @@ export class MountedFile {
 
   at(head: Head): Promise<DatabaseVersion> {
     return DatabaseVersion.open(this.#store, this.namespace, head);
+  }
+
+  /** The bytes that differ between two versions; everything where that is not known. */
+  changedBetween(from: Version, to: Version): readonly ByteRange[] {
+    const pages = this.#store.changedBetween(this.namespace, from, to);
+    return pages === 'all' || this.#newest === undefined
+      ? EVERYTHING
+      : rangesOfPages(pages, this.#newest.head.pageBytes);
   }
 
   headAt(version: Head['version']): Promise<Head | undefined> {

@@ -40,8 +40,8 @@ export interface Owner {
   readonly gid: number;
 }
 
-/** How the kernel is to treat an open file: FOPEN_* bits by name. */
-export type CachePolicy = 'direct' | 'keep';
+/** How the kernel is to treat an open file: not cache it, cache it anew, or keep what it has cached. */
+export type CachePolicy = 'direct' | 'fresh' | 'keep';
 
 export abstract class Node {
   readonly ino: InodeNumber;
@@ -50,7 +50,6 @@ export abstract class Node {
   /** How long the kernel may remember the name, and the attributes. */
   readonly entryTtlMs: number = TTL_LONG_MS;
   readonly attrTtlMs: number = TTL_LONG_MS;
-  readonly cachePolicy: CachePolicy = 'direct';
 
   constructor(ino: InodeNumber) {
     this.ino = ino;
@@ -79,12 +78,15 @@ export abstract class Node {
   async readlink(_caller: Caller): Promise<string> {
     throw new RequestError('EINVAL');
   }
-  async open(_fh: number, _mode: OpenMode, _caller: Caller): Promise<void> {
+  /** Returns how the kernel is to treat what is read through the handle. */
+  async open(_fh: number, _mode: OpenMode, _caller: Caller): Promise<CachePolicy> {
     throw new RequestError('EISDIR');
   }
   async read(_fh: number, _offset: number, _size: number): Promise<Buffer[]> {
     throw new RequestError('EISDIR');
   }
+  /** What `read` gave was answered. */
+  readAnswered(_pieces: Buffer[]): void {}
   async write(_fh: number, _offset: number, _data: Buffer, _caller: Caller): Promise<void> {
     throw new RequestError('EBADF');
   }

@@ -5,6 +5,7 @@
 // must see. Base bytes past the smallest size that the file ever had read as zeros, as on any filesystem.
 
 import { BLOCK_BYTES, BlockMap, type SpillOptions } from './block-map.js';
+import { type ByteRange, rangesOfPages } from './kernel-cache.js';
 
 export interface Base {
   readonly sizeBytes: number;
@@ -121,6 +122,13 @@ export class Overlay {
       if (this.#blocks.has(block)) return true;
     }
     return false;
+  }
+
+  /** What reads differently once this is thrown away. */
+  ranges(): ByteRange[] {
+    const blocks = [...this.#blocks.numbers()].map((block) => block + 1);
+    const end = Math.min(this.#baseVisible, this.#base.sizeBytes);
+    return [...rangesOfPages(blocks, BLOCK_BYTES).filter(({ offset }) => offset < end), { offset: end }];
   }
 
   /** 1-based numbers of the pages that may differ from the base, ascending, none past the end. */

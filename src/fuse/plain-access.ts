@@ -11,6 +11,7 @@ import type { Writer } from '../store/write-lock.js';
 import { planCommit } from './commit-plan.js';
 import type { DatabaseVersion } from './database-version.js';
 import { RequestError } from './errno.js';
+import { EVERYTHING, type KernelCache } from './kernel-cache.js';
 import { commitTogether, type MountedFile } from './mounted-file.js';
 import type { Caller } from './node.js';
 import { Overlay } from './overlay.js';
@@ -21,6 +22,9 @@ const CACHE_CHECK_BYTES = 16;
 export interface PlainHandle {
   readonly readable: boolean;
   readonly writable: boolean;
+  /** Reads through the kernel's cache. */
+  readonly cached: boolean;
+  /** Of a handle that is not cached. */
   pinned: DatabaseVersion | undefined;
 }
 
@@ -28,43 +32,69 @@ export class PlainAccess implements Writer {
   readonly file: MountedFile;
   /** The thread that began to write. */
   pid: number | undefined;
+  readonly #cache: KernelCache;
   readonly #handles = new Map<number, PlainHandle>();
+  /** What handles that go through the kernel's cache read. */
+  #cached: DatabaseVersion | undefined;
   #base: DatabaseVersion | undefined;
   #dirty: Overlay | undefined;
 
-  constructor(file: MountedFile) {
+  constructor(file: MountedFile, cache: KernelCache) {
     this.file = file;
+    this.#cache = cache;
   }
 
   get writing(): boolean {
     return this.#dirty !== undefined;
   }
 
-  async open(fh: number, readable: boolean, writable: boolean): Promise<void> {
-    this.#handles.set(fh, { readable, writable, pinned: await this.file.newest() });
+  /** @param mode `moves`: no transaction needs what is cached */
+  async open(fh: number, mode: Omit<PlainHandle, 'pinned'> & { readonly moves: boolean }): Promise<void> {
+    const newest = await this.file.newest();
+    if (mode.cached && mode.moves) {
+      await this.#cache.moveUnlocked(newest.head.version);
+      // The first read without locks must be seen here, and so must the next cache check.
+      await this.#cache.drop([{ offset: 0, length: HEADER_BYTES }]);
+      this.#cached = newest;
+    }
+    this.#handles.set(fh, { ...mode, pinned: mode.cached ? undefined : newest });
   }
 
   /** Lets readers see the newest version at their next read: a transaction of this connection has ended. */
   unpin(): void {
+    this.#cached = undefined;
     for (const handle of this.#handles.values()) handle.pinned = undefined;
   }
 
   /** What stat shows: the dirty set, the version that the handle opened last reads, or the newest. */
   async state(): Promise<{ sizeBytes: number; timeMs: number }> {
-    const version = this.#base ?? [...this.#handles.values()].at(-1)?.pinned ?? (await this.file.newest());
+    const handle = [...this.#handles.values()].at(-1);
+    const version = this.#base ?? this.#pinned(handle) ?? (await this.file.newest());
     return { sizeBytes: this.#dirty?.sizeBytes ?? version.sizeBytes, timeMs: version.head.timeMs };
   }
 
   async pieces(fh: number, offset: number, length: number): Promise<Buffer[]> {
     if (this.#dirty !== undefined) return [await this.#dirty.read(offset, length)];
     const handle = this.#handle(fh);
+    if (handle.cached) return this.#cachedPieces(offset, length);
     const cacheCheck = offset === CHANGE_COUNTER_AT && length === CACHE_CHECK_BYTES;
     if (handle.pinned === undefined || cacheCheck) handle.pinned = await this.file.newest();
     return handle.pinned.pieces(offset, length);
   }
 
+  /** All that goes through the cache sees one version, which moves on with a read of the change counter. */
+  async #cachedPieces(offset: number, length: number): Promise<Buffer[]> {
+    if (this.#cached === undefined || (offset <= CHANGE_COUNTER_AT && offset + length > CHANGE_COUNTER_AT)) {
+      const newest = await this.file.newest();
+      await this.#cache.moveUnlocked(newest.head.version, { offset, length });
+      this.#cached = newest;
+    }
+    return this.#cached.pieces(offset, length);
+  }
+
   async write(fh: number, offset: number, data: Buffer, caller: Caller): Promise<void> {
     await this.#beginWriting(fh, caller);
+    this.#cache.filled(this.#base!.head.version);
     this.file.space.hold(this, this.#dirty!.heldBytes + data.length);
     await this.#dirty!.write(offset, data);
   }
@@ -102,6 +132,10 @@ export class PlainAccess implements Writer {
     return handle;
   }
 
+  #pinned(handle: PlainHandle | undefined): DatabaseVersion | undefined {
+    return handle?.cached === true ? this.#cached : handle?.pinned;
+  }
+
   #anyWriter(): boolean {
     return [...this.#handles.values()].some((handle) => handle.writable);
   }
@@ -113,7 +147,7 @@ export class PlainAccess implements Writer {
       const newest = await this.file.newest();
       const handle = fh === undefined ? undefined : this.#handle(fh);
       // Whoever reads before it writes goes on from what it read; the commit finds out whether that is still the head.
-      this.#base = handle?.readable === true ? (handle.pinned ?? newest) : newest;
+      this.#base = handle?.readable === true ? (this.#pinned(handle) ?? newest) : newest;
       const base = this.#base;
       this.#dirty = new Overlay(
         {
@@ -170,6 +204,7 @@ export class PlainAccess implements Writer {
       const [head] = await commitTogether([{ file: this.file, request: plan.request }]);
       const version = this.file.committed(head!, plan.storedHeader);
       for (const handle of this.#handles.values()) handle.pinned = version;
+      this.#cached = version;
     }
     await this.#discard();
   }
@@ -181,5 +216,6 @@ export class PlainAccess implements Writer {
     this.file.writeLock.release(this);
     this.file.space.release(this);
     await dirty?.dispose();
+    await this.#cache.drop(EVERYTHING);
   }
 }

@@ -4,7 +4,7 @@
 import type { Attributes, SetattrRequest } from '../native/binding.js';
 import { isFinalisingWrite, isHot } from '../sqlite/rollback-journal.js';
 import type { Connection } from './connection.js';
-import { fileAttributes, type InodeNumber, Node, type OpenMode } from './node.js';
+import { type CachePolicy, fileAttributes, type InodeNumber, Node, type OpenMode } from './node.js';
 import { EMPTY_BASE, Overlay } from './overlay.js';
 
 export type PrivateFileKind = 'journal' | 'super-journal';
@@ -40,8 +40,9 @@ export class PrivateFile extends Node {
     return fileAttributes(this.ino, this.connection.owner, 0o600, this.content.sizeBytes, this.#timeMs);
   }
 
-  override async open(_fh: number, mode: OpenMode): Promise<void> {
+  override async open(_fh: number, mode: OpenMode): Promise<CachePolicy> {
     if (mode.truncate) await this.#truncate(0);
+    return 'direct';
   }
 
   override async read(_fh: number, offset: number, size: number): Promise<Buffer[]> {

@@ -3,10 +3,9 @@
 import type { Attributes } from '../native/binding.js';
 import type { DatabaseVersion } from './database-version.js';
 import { RequestError } from './errno.js';
-import { fileAttributes, type InodeNumber, Node, type OpenMode, type Owner } from './node.js';
+import { type CachePolicy, fileAttributes, type InodeNumber, Node, type OpenMode, type Owner } from './node.js';
 
 export class Snapshot extends Node {
-  override readonly cachePolicy = 'keep';
   readonly #version: DatabaseVersion;
   readonly #owner: Owner;
   readonly #dropped: () => void;
@@ -25,8 +24,9 @@ export class Snapshot extends Node {
   }
 
   /** SQLite takes EACCES for "open it read-only then", and reports writes as SQLITE_READONLY. */
-  override async open(_fh: number, mode: OpenMode): Promise<void> {
+  override async open(_fh: number, mode: OpenMode): Promise<CachePolicy> {
     if (mode.writable || mode.truncate) throw new RequestError('EACCES');
+    return 'keep';
   }
 
   override read(_fh: number, offset: number, size: number): Promise<Buffer[]> {

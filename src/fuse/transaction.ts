@@ -16,6 +16,7 @@ import type { Version } from '../version.js';
 import { type CommitPlan, planCommit } from './commit-plan.js';
 import type { DatabaseVersion } from './database-version.js';
 import { LockHeldError, RequestError } from './errno.js';
+import type { ByteRange, KernelCache } from './kernel-cache.js';
 import { commitTogether, type MountedFile } from './mounted-file.js';
 import { Overlay } from './overlay.js';
 
@@ -35,6 +36,7 @@ export class Transaction implements Writer {
   /** The process that wrote last, or is about to. */
   pid: number | undefined;
   readonly #journal: JournalState;
+  readonly #cache: KernelCache;
   #phase: Phase = 'idle';
   #base: DatabaseVersion | undefined;
   #dirty: Overlay | undefined;
@@ -48,9 +50,10 @@ export class Transaction implements Writer {
   /** The change counter that this connection is shown, and the version that it stands for. */
   #shown: { counter: number; version: Version } | undefined;
 
-  constructor(file: MountedFile, journal: JournalState) {
+  constructor(file: MountedFile, journal: JournalState, cache: KernelCache) {
     this.file = file;
     this.#journal = journal;
+    this.#cache = cache;
   }
 
   /** Whether a snapshot is pinned. */
@@ -83,6 +86,7 @@ export class Transaction implements Writer {
     if (this.#base !== undefined) return;
     const base = await this.file.newest();
     const { version } = base.head;
+    await this.#cache.moveTo(version);
     if (this.#shown === undefined) this.#shown = { counter: base.header?.changeCounter ?? 0, version };
     else if (this.#shown.version !== version) this.#shown = { counter: (this.#shown.counter + 2) >>> 0, version };
     this.#base = base;
@@ -116,11 +120,13 @@ export class Transaction implements Writer {
   }
 
   async pieces(offset: number, length: number): Promise<Buffer[]> {
+    this.#cache.filled(this.#base!.head.version);
     if (this.#dirty?.touched || this.#cut.length > 0) return [await this.#dirty!.read(offset, length)];
     return this.#base!.piecesWithCounter(offset, length, this.#shown!.counter);
   }
 
   async write(offset: number, data: Buffer): Promise<void> {
+    this.#cache.filled(this.#base!.head.version);
     if (this.#phase === 'writing') {
       this.file.space.hold(this, this.#dirty!.heldBytes + data.length);
       return this.#dirty!.write(offset, data);
@@ -196,8 +202,8 @@ export class Transaction implements Writer {
     if (this.#phase !== 'dead') this.#phase = 'reading';
     this.file.writeLock.release(this);
     this.file.space.release(this);
-    await dirty.dispose();
     await this.#forgetCut();
+    await this.#discard(dirty);
   }
 
   /** SHARED is gone. */
@@ -215,11 +221,12 @@ export class Transaction implements Writer {
   /**
    * An error was answered to a request that was part of writing. What is not committed is discarded; after the commit
    * itself there is nothing to discard, and what SQLite writes back then is a transaction like any other.
+   * @param failing the bytes of a failed WRITE: the kernel drops those itself, and waits for the answer to do so
    */
-  async doom(): Promise<void> {
+  async doom(failing?: ByteRange): Promise<void> {
     if (this.#phase !== 'writing') return;
     if (this.#committed && !this.#dirty!.touched) return;
-    await this.#reset();
+    await this.#reset(failing);
     this.#phase = 'draining';
   }
 
@@ -250,15 +257,15 @@ export class Transaction implements Writer {
         : (counterWritten.changeCounter + (counterWritten.wantsWal ? 2 : 0)) >>> 0;
     this.#shown = { counter, version };
     this.#committed = true;
+    this.#cache.committed(version);
     const dirty = this.#dirty!;
-    if (dirty.sizeBytes <= this.#base!.sizeBytes) {
-      await this.#forgetCut();
-      await this.#reset();
-      return;
-    }
-    this.#cut.push(dirty);
+    const cuts = dirty.sizeBytes > this.#base!.sizeBytes;
+    if (cuts) this.#cut.push(dirty);
+    else await this.#forgetCut();
     this.#dirty = this.#overlay();
     this.file.space.release(this);
+    if (!cuts) await dirty.dispose();
+    if (counterWritten?.wantsWal === true) await this.#cache.drop([{ offset: 0, length: HEADER_BYTES }]);
   }
 
   async #forgetCut(): Promise<void> {
@@ -308,12 +315,18 @@ export class Transaction implements Writer {
     return new Overlay({ sizeBytes: cut?.sizeBytes ?? sizeBytes, read }, this.file.spill);
   }
 
-  /** An empty dirty set on the base as it is now. */
-  async #reset(): Promise<void> {
+  /** Throws the dirty set away for an empty one. */
+  async #reset(failing?: ByteRange): Promise<void> {
     const dirty = this.#dirty!;
     this.#dirty = this.#overlay();
     this.file.space.release(this);
+    await this.#discard(dirty, failing);
+  }
+
+  async #discard(dirty: Overlay, failing?: ByteRange): Promise<void> {
+    const ranges = dirty.touched ? dirty.ranges() : [];
     await dirty.dispose();
+    await this.#cache.drop(ranges, failing);
   }
 
   #die(): RequestError {

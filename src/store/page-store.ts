@@ -14,6 +14,7 @@ import { createNamespace, listNamespaces, statNamespace } from './namespaces.js'
 import { PageCache } from './page-cache.js';
 import { padPage, pageOfStored } from './page-codec.js';
 import { PageReader } from './page-reader.js';
+import { RecentChanges } from './recent-changes.js';
 import { decodeChange, toLogEntry } from './records.js';
 import { discardStage, listStages, markDead, type StageName } from './stage.js';
 import type { Commit, CommitRequest, Head, LogEntry, NamespaceId, NamespaceInfo, PageNumber } from './types.js';
@@ -40,6 +41,7 @@ export class PageStore {
   readonly #heads: Heads;
   readonly #cache: PageCache;
   readonly #histories = new NamespaceHistories();
+  readonly #changes = new RecentChanges();
   readonly #reader: PageReader;
   readonly #committer: Committer;
   readonly #writeLocks = new Map<NamespaceId, WriteLock>();
@@ -136,6 +138,11 @@ export class PageStore {
     return this.#track(this.#commit(requests));
   }
 
+  /** The pages that differ between two versions, both committed here not long ago; otherwise 'all'. */
+  changedBetween(namespace: NamespaceId, from: Version, to: Version): ReadonlySet<PageNumber> | 'all' {
+    return this.#changes.between(namespace, from, to);
+  }
+
   /** What the page cache holds. */
   get cacheUsage(): { pages: number; bytes: number; bytesMax: number } {
     return this.#cache.usage;
@@ -174,6 +181,7 @@ export class PageStore {
     const isListed = bulk === undefined && shrink === undefined;
     const written = pages.map(({ number, stored }) => ({ number, data: padPage(pageOfStored(stored), pageBytes) }));
     this.#cache.advance(namespace, base, version, isListed ? written : 'all');
+    this.#changes.advance(namespace, base, version, isListed ? pages.map(({ number }) => number) : 'all');
     this.#heads.remember(namespace, head);
   }
 

@@ -1,6 +1,6 @@
 // A daemon for tests: the real mount on a real store, told over IPC to trace requests, to answer the n-th request
 // of a kind with an errno, or to hold it until told to go on. Commands reach its store over the control socket.
-// Arguments: mountpoint, store URL, mappings, log level, dirty bytes kept in memory.
+// Arguments: mountpoint, store URL, mappings, log level, dirty bytes kept in memory, whether the kernel caches pages.
 
 import { resolve } from 'node:path';
 import { serveControl, socketPath } from '../../src/admin/control-socket.js';
@@ -21,7 +21,8 @@ interface Rule {
   readonly next: Rule | undefined;
 }
 
-const [mountpoint = '', url = '', mappings = '', level = 'warn', memoryBytes = '16777216'] = process.argv.slice(2);
+const [mountpoint = '', url = '', mappings = '', level = 'warn', memoryBytes = '16777216', kernelCache] =
+  process.argv.slice(2);
 
 let trace: string[] | undefined;
 let commitFails: ErrorCode | undefined;
@@ -110,6 +111,7 @@ const mount = await mountFiles({
   spill: { memoryBytesMax: Number(memoryBytes), directory: '/var/tmp' },
   readOnly: false,
   allowOther: false,
+  kernelCache: kernelCache === 'true',
   spaceDirectory: storeDirectory(url),
   intercept,
 });

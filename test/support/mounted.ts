@@ -43,6 +43,8 @@ export interface MountOptions {
   /** A directory with a store of an earlier mount; a new one by default. */
   readonly base?: string;
   readonly logLevel?: string;
+  /** Off where every page that SQLite reads must be a request. */
+  readonly kernelCache?: boolean;
 }
 
 /** A mounted directory and its daemon. */
@@ -137,7 +139,7 @@ export class FaultMount extends TestMount {
   static async startFaulty(options: MountOptions = {}, memoryBytesMax = 64 * 1024): Promise<FaultMount> {
     const base = prepareBase(options.base);
     const args = [join(base, 'dbs'), `sqlite:${join(base, 'store')}`, options.namespaces ?? 'mydb=test'];
-    args.push(options.logLevel ?? 'error', String(memoryBytesMax));
+    args.push(options.logLevel ?? 'error', String(memoryBytesMax), String(options.kernelCache ?? true));
     const child = fork(FAULT_DAEMON, args, { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
     const mount = new FaultMount(base, child);
     child.on('message', (reply: FaultReply) => mount.#receive(reply));

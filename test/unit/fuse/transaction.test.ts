@@ -7,6 +7,7 @@ import { beforeEach, test } from 'node:test';
 import Database from 'better-sqlite3';
 import { pino } from 'pino';
 import { Errno, RequestError } from '../../../src/fuse/errno.js';
+import { KernelCache } from '../../../src/fuse/kernel-cache.js';
 import { MountedFile } from '../../../src/fuse/mounted-file.js';
 import { SpaceBudget } from '../../../src/fuse/space-budget.js';
 import { Transaction } from '../../../src/fuse/transaction.js';
@@ -43,7 +44,8 @@ beforeEach(async () => {
 });
 
 function connection(): Transaction {
-  return new Transaction(file, { hot: async () => journal.isHot, inSuperJournal: async () => journal.inSuper });
+  const state = { hot: async () => journal.isHot, inSuperJournal: async () => journal.inSuper };
+  return new Transaction(file, state, new KernelCache(file, async () => undefined));
 }
 
 /** A small database as SQLite writes it. */
