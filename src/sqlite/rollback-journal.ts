@@ -41,5 +41,8 @@ export async function superJournalOf(sizeBytes: number, read: ReadJournal): Prom
     signed = (signed + (byte < 128 ? byte : byte - 256)) >>> 0;
   }
   if (stated !== unsigned && stated !== signed) return undefined;
-  return name.toString('utf8');
+  // SQLite reads it as a C string. It writes none with a NUL inside, but somebody else may.
+  const end = name.indexOf(0);
+  const text = name.toString('utf8', 0, end === -1 ? name.length : end);
+  return text === '' ? undefined : text;
 }

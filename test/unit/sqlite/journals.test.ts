@@ -25,6 +25,11 @@ test('the super-journal that a journal names', async () => {
   assert.equal(await nameIn(journal('/mnt/Überweg/db-mj00AB12945')), '/mnt/Überweg/db-mj00AB12945');
 });
 
+test('a name ends at its first NUL, as it does where SQLite reads it', async () => {
+  assert.equal(await nameIn(journal('/mnt/.c/0123/db-mj00AB12945\0rest')), '/mnt/.c/0123/db-mj00AB12945');
+  assert.equal(await nameIn(journal('\0/mnt/.c/0123/db-mj00AB12945')), undefined);
+});
+
 test('a journal that names none', async () => {
   assert.equal(await nameIn(Buffer.alloc(0)), undefined);
   assert.equal(await nameIn(Buffer.alloc(4096)), undefined);
