@@ -552,7 +552,7 @@ describe('mounting', () => {
 
 test('the parser survives random messages under the sanitizers', async () => {
   const seed = process.env.MVFUSE_TEST_SEED ?? String(Date.now());
-  const sources = ['native-shim/src/protocol/parse.cc', 'native-shim/src/protocol/utf8.cc'];
+  const sources = ['init', 'parse', 'utf8'].map((name) => `native-shim/src/protocol/${name}.cc`);
   const flags = ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
   const fuzzer = join(programs, 'native-parse-fuzz');
   await compile(fuzzer, flags, sources);

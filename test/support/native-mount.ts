@@ -1,16 +1,19 @@
 // Mounts the memory filesystem for a test in this process, and takes it away afterwards whatever happened.
 
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { type MountOptions, Session } from '../../src/native/binding.js';
 import { NativeMemoryFilesystem } from './native-memory-filesystem.js';
 import { killTalkers, run, within } from './native-process.js';
 
 /** The source tree, three folders up from the compiled test/support. */
 const SOURCE_ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+/** A compiler beside other work on few processors takes its time. */
+const COMPILE_MS_MAX = 120_000;
 
 export interface Mounted {
   readonly directory: string;
@@ -85,11 +88,19 @@ export async function compile(
   flags: readonly string[] = [],
   sources: readonly string[] = [],
 ): Promise<void> {
+  await compileSources(program, flags, [`test/support/${basename(program)}.cc`, ...sources]);
+}
+
+/** Compiles a program from files of the source tree. */
+export async function compileSources(
+  program: string,
+  flags: readonly string[],
+  sources: readonly string[],
+): Promise<void> {
   const inTree = (path: string) => join(SOURCE_ROOT, path);
-  const files = [`test/support/${basename(program)}.cc`, ...sources].map(inTree);
+  const files = sources.map(inTree);
   const args = ['-std=c++17', '-O1', `-I${inTree('native-shim/src')}`, ...flags, '-o', program, ...files];
-  const outcome = await run('g++', args, { env: withoutPreload() });
-  if (outcome.code !== 0) throw new Error(outcome.stderr);
+  await promisify(execFile)('g++', args, { env: withoutPreload(), timeout: COMPILE_MS_MAX });
 }
 
 /** The sanitizer that a test run may be preloaded with has no business in a compiler or in another sanitized program. */
