@@ -15,6 +15,9 @@ if [ "${1:-}" = --long ]; then
   # shellcheck disable=SC2086
   node --test --test-concurrency=2 --test-reporter=spec $files 2>&1 | tee "$output"
   status=${PIPESTATUS[0]}
+  # Ten minutes for each fuzz target.
+  bash scripts/fuzz.sh 600 2>&1 | tee -a "$output"
+  [ "${PIPESTATUS[0]}" -eq 0 ] || status=1
   {
     echo "# Long tests, $(date -u '+%Y-%m-%d %H:%M') UTC"
     echo
