@@ -6,7 +6,7 @@
 
 import { MvfuseError } from '../errors.js';
 import { BufferedTransaction, type Snapshot } from './buffered-transaction.js';
-import type { Engine, ReadTransaction, Transaction, TransactionResult } from './engine.js';
+import type { Engine, ReadTransaction, Transaction, TransactionResult, TransactOptions } from './engine.js';
 import { type Mutation, resolveMutation } from './mutation.js';
 import type { ReadSet } from './read-set.js';
 import { CONFLICT, retryConflicts } from './retry.js';
@@ -19,12 +19,14 @@ export interface PendingCommit {
   readonly reads: ReadSet;
   readonly mutations: readonly Mutation[];
   readonly clockMs: number;
+  /** Whether it may be answered only once it is durable. */
+  readonly durable: boolean;
 }
 
 export interface Backend {
   /** A state that holds every commit answered before the call. */
   openSnapshot(): Promise<Snapshot>;
-  /** Resolves with the commit's counter once it is durable and visible; with CONFLICT when nothing was written. */
+  /** Resolves with the commit's counter once it is visible, and durable if that was asked for; with CONFLICT when nothing was written. */
   commit(commit: PendingCommit): Promise<number | typeof CONFLICT>;
   /** Called once, with no snapshot open and no commit under way. */
   close(): Promise<void>;
@@ -55,8 +57,11 @@ export class EmbeddedEngine implements Engine {
     this.#random = options.random ?? Math.random;
   }
 
-  transact<T>(body: (transaction: Transaction) => Promise<T>): Promise<TransactionResult<T>> {
-    return this.#track(() => retryConflicts(() => this.#attempt(body), this.#random));
+  transact<T>(
+    body: (transaction: Transaction) => Promise<T>,
+    { durable = true }: TransactOptions = {},
+  ): Promise<TransactionResult<T>> {
+    return this.#track(() => retryConflicts(() => this.#attempt(body, durable), this.#random));
   }
 
   read<T>(body: (transaction: ReadTransaction) => Promise<T>): Promise<T> {
@@ -74,12 +79,15 @@ export class EmbeddedEngine implements Engine {
     return this.#closing;
   }
 
-  async #attempt<T>(body: (transaction: Transaction) => Promise<T>): Promise<TransactionResult<T> | typeof CONFLICT> {
+  async #attempt<T>(
+    body: (transaction: Transaction) => Promise<T>,
+    durable: boolean,
+  ): Promise<TransactionResult<T> | typeof CONFLICT> {
     const { value, commit } = await this.#during(async (transaction) => {
       const value = await body(transaction);
       transaction.requireCommittable();
       const { readCounter, reads, mutations } = transaction;
-      return { value, commit: { readCounter, reads, mutations, clockMs: this.#clock() } };
+      return { value, commit: { readCounter, reads, mutations, clockMs: this.#clock(), durable } };
     });
     if (commit.mutations.length === 0) return { value, version: undefined };
     const counter = await this.#backend.commit(commit);

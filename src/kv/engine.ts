@@ -58,6 +58,14 @@ export interface TransactionResult<T> {
   readonly version: Version | undefined;
 }
 
+export interface TransactOptions {
+  /**
+   * False: it resolves when the commit is visible. A power cut may still take it back, with all that came after it, until
+   * a durable commit that began later has resolved. An engine may make it durable all the same.
+   */
+  readonly durable?: boolean;
+}
+
 export interface Engine {
   /**
    * Runs `body`, then commits what it wrote, atomically. When a transaction that committed meanwhile
@@ -69,7 +77,7 @@ export interface Engine {
    * @throws LIMIT past the contract's limits, NO_SPACE, BUSY, CLOSED; STORE_FAILED: when it was the commit
    *   that failed, every later call is refused in the same way
    */
-  transact<T>(body: (transaction: Transaction) => Promise<T>): Promise<TransactionResult<T>>;
+  transact<T>(body: (transaction: Transaction) => Promise<T>, options?: TransactOptions): Promise<TransactionResult<T>>;
 
   /** Runs `body` on one consistent state that holds every commit acknowledged before the call. */
   read<T>(body: (transaction: ReadTransaction) => Promise<T>): Promise<T>;

@@ -114,6 +114,7 @@ export class Committer {
 
   /** What cannot be removed now is found at the next start. */
   async #discard(stage: Stage): Promise<void> {
+    await stage.settled();
     await discardStage(this.#engine, stage.name).catch(() => {});
   }
 }

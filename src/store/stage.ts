@@ -37,6 +37,7 @@ export class Stage {
   readonly #chunkBytesMax: number;
   #chunk: { page: PageNumber; stored: Buffer }[] = [];
   #chunkBytes = 0;
+  #written: Promise<unknown> | undefined;
   #pages: { first: PageNumber; last: PageNumber; pageCount: number } | undefined;
 
   private constructor(engine: Engine, name: StageName, chunkBytesMax: number) {
@@ -58,7 +59,7 @@ export class Stage {
     return new Stage(engine, { namespace, stage }, chunkBytesMax);
   }
 
-  /** Pages must ascend. Holds one chunk in memory at the most. */
+  /** Pages must ascend. Holds two chunks in memory at the most: one that is filled, one that is being written. */
   async add(page: PageNumber, stored: Buffer): Promise<void> {
     this.#chunk.push({ page, stored });
     this.#chunkBytes += stored.length;
@@ -66,9 +67,10 @@ export class Stage {
     if (this.#chunkBytes >= this.#chunkBytesMax) await this.#flush();
   }
 
-  /** When this resolves, all pages are durable. */
+  /** When this resolves, all pages are written; they are durable with the commit that publishes them. */
   async finish(): Promise<BulkRecord> {
     await this.#flush();
+    await this.#written;
     return { stage: this.name.stage, ...this.#pages! };
   }
 
@@ -77,10 +79,22 @@ export class Stage {
     const chunk = this.#chunk;
     this.#chunk = [];
     this.#chunkBytes = 0;
-    await this.#engine.transact(async (transaction) => {
-      await requireAlive(transaction, this.name);
-      for (const { page, stored } of chunk) transaction.set(stagePageKey(namespace, stage, page), stored);
-    });
+    await this.#written;
+    const writing = this.#engine.transact(
+      async (transaction) => {
+        await requireAlive(transaction, this.name);
+        for (const { page, stored } of chunk) transaction.set(stagePageKey(namespace, stage, page), stored);
+      },
+      { durable: false },
+    );
+    // Whoever waits for it next hears of a failure.
+    writing.catch(() => undefined);
+    this.#written = writing;
+  }
+
+  /** Waits for a chunk that is being written, however it ends; for whoever gives the stage up. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([this.#written]);
   }
 }
 

@@ -1,6 +1,6 @@
 // One commit as one block of bytes, so that it moves to the writer's thread without being cloned.
 //
-//   read counter (float64, -1 without reads), clock in ms (float64),
+//   read counter (float64, -1 without reads), clock in ms (float64), whether it must be durable (uint8),
 //   count of read keys (uint32), the keys, count of read ranges (uint32), begin and end of each,
 //   count of mutations (uint32), for each its kind (uint8) and its fields
 // A key, range end or field is its length (uint32) and its bytes. Integers are little-endian.
@@ -11,7 +11,7 @@ import type { Mutation } from '../mutation.js';
 import { ReadSet } from '../read-set.js';
 
 const KINDS = ['set', 'clear', 'clearRange', 'setStampedKey', 'setStampedValue'] as const;
-const HEADER_BYTES = 8 + 8 + 3 * 4;
+const HEADER_BYTES = 8 + 8 + 1 + 3 * 4;
 const NO_READS = -1;
 
 /** The buffer is new and of exactly the right length, so it may be transferred. */
@@ -21,6 +21,7 @@ export function encodeCommit(commit: PendingCommit): ArrayBuffer {
   const bytes = Buffer.from(new ArrayBuffer(messageBytes(reads, fields)));
   let offset = bytes.writeDoubleLE(reads.isEmpty ? NO_READS : commit.readCounter!);
   offset = bytes.writeDoubleLE(commit.clockMs, offset);
+  offset = bytes.writeUInt8(commit.durable ? 1 : 0, offset);
 
   const putText = (text: string) => {
     offset = bytes.writeUInt32LE(text.length, offset);
@@ -47,7 +48,7 @@ export function encodeCommit(commit: PendingCommit): ArrayBuffer {
 /** The mutations' fields are views of `message`. */
 export function decodeCommit(message: ArrayBuffer): PendingCommit {
   const bytes = Buffer.from(message);
-  let offset = 16;
+  let offset = 17;
   const takeCount = () => {
     offset += 4;
     return bytes.readUInt32LE(offset - 4);
@@ -69,6 +70,7 @@ export function decodeCommit(message: ArrayBuffer): PendingCommit {
     reads,
     mutations,
     clockMs: bytes.readDoubleLE(8),
+    durable: bytes.readUInt8(16) === 1,
   };
 }
 

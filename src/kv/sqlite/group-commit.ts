@@ -33,8 +33,10 @@ export class GroupCommitter {
   readonly #log: ConflictLog;
   readonly #setCounter: Database.Statement;
   readonly #statements: Record<'begin' | 'commit' | 'savepoint' | 'release' | 'rollbackTo', Database.Statement>;
-  /** Of the newest durable commit. */
-  #durableCounter: number;
+  /** As openForWriting leaves it. */
+  #syncsEachCommit = true;
+  /** Of the newest commit. */
+  #committedCounter: number;
   /** The last one issued; a group that failed leaves a gap. */
   #lastCounter: number;
   #failure: MvfuseError | undefined;
@@ -50,15 +52,16 @@ export class GroupCommitter {
       release: db.prepare('RELEASE member'),
       rollbackTo: db.prepare('ROLLBACK TO member'),
     };
-    this.#durableCounter = db.prepare('SELECT counter FROM meta').pluck().get() as number;
-    this.#lastCounter = this.#durableCounter;
-    this.#log = new ConflictLog(this.#durableCounter, KV_CONFLICT_LOG_WRITES_MAX);
+    this.#committedCounter = db.prepare('SELECT counter FROM meta').pluck().get() as number;
+    this.#lastCounter = this.#committedCounter;
+    this.#log = new ConflictLog(this.#committedCounter, KV_CONFLICT_LOG_WRITES_MAX);
   }
 
-  /** When this returns, every member that has a counter is durable. After a fatal outcome there are only such. */
+  /** When this returns, every member that has a counter is committed, and durable if one of them asked for it. */
   commit(members: readonly PendingCommit[]): GroupOutcome {
     try {
       if (this.#failure !== undefined) throw this.#failure;
+      this.#syncEachCommit(members.some(({ durable }) => durable));
       this.#statements.begin.run();
       const outcomes = members.map((member) => this.#applyMember(member));
       this.#finish(outcomes);
@@ -66,6 +69,13 @@ export class GroupCommitter {
     } catch (cause) {
       return this.#fail(members.length, toStoreError(cause, 'committing to the store failed'));
     }
+  }
+
+  /** The log is synced as a whole, so the next durable commit makes durable what was written before it. */
+  #syncEachCommit(wanted: boolean): void {
+    if (wanted === this.#syncsEachCommit) return;
+    this.#db.pragma(`synchronous = ${wanted ? 'FULL' : 'NORMAL'}`);
+    this.#syncsEachCommit = wanted;
   }
 
   #applyMember(member: PendingCommit): CommitOutcome {
@@ -93,12 +103,12 @@ export class GroupCommitter {
   #finish(outcomes: readonly CommitOutcome[]): void {
     if (outcomes.some((outcome) => 'counter' in outcome)) this.#setCounter.run(this.#lastCounter);
     this.#statements.commit.run();
-    this.#durableCounter = this.#lastCounter;
+    this.#committedCounter = this.#lastCounter;
   }
 
   #fail(memberCount: number, error: MvfuseError): GroupOutcome {
     // What the group's members wrote never happened, but later members were checked against it.
-    this.#log.reset(this.#durableCounter);
+    this.#log.reset(this.#committedCounter);
     let failure = error;
     try {
       if (this.#db.inTransaction) this.#db.exec('ROLLBACK');

@@ -17,7 +17,7 @@ function pending(writes: Record<string, number>, readKey?: string, readCounter?:
   const mutations = Object.entries(writes).map(([key, bytes]) => {
     return { kind: 'set', key: Buffer.from(key), value: Buffer.alloc(bytes) } as const;
   });
-  return { readCounter, reads, mutations, clockMs: 1 };
+  return { readCounter, reads, mutations, clockMs: 1, durable: true };
 }
 
 function counterOf(outcome: CommitOutcome | undefined): number {
