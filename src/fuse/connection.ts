@@ -25,7 +25,7 @@ export interface ConnectionOptions {
   readonly owner: Owner;
   readonly superJournals: SuperJournals;
   readonly newInode: () => InodeNumber;
-  /** Called when its database is opened, and when the last handle on it is gone. */
+  /** Called when its database is opened (which it may refuse), and when the last handle on it is gone. */
   readonly opened: () => void;
   readonly closed: () => void;
 }
@@ -99,8 +99,8 @@ export class Connection {
 
   async openDatabase(fh: number, mode: OpenMode, caller: Caller): Promise<void> {
     this.#handles.set(fh, caller.pid);
-    this.#options.opened();
     try {
+      this.#options.opened();
       await this.#plain.open(fh, mode.readable, mode.writable);
       if (mode.truncate) await this.truncate(fh, 0, caller);
     } catch (error) {
@@ -151,6 +151,7 @@ export class Connection {
   /** The kernel has forgotten the connection. */
   forget(): void {
     this.transaction.forget();
+    for (const file of this.#privateFiles.values()) file.discard();
   }
 
   // --- locks
@@ -168,6 +169,7 @@ export class Connection {
       return;
     }
     if (this.#locks.conflict(owner, type, start, end) !== undefined) throw new LockHeldError();
+    this.#locks.requireRoom();
     if (type === 'write') {
       if (overlaps(start, end, PENDING_BYTE, SHARED_LAST)) await this.transaction.becomeWriter(lockPid);
     } else if (overlaps(start, end, SHARED_FIRST, SHARED_LAST)) {

@@ -4,7 +4,9 @@
 // Kept in blocks; a block written in part is filled up from the base first, so a block always holds what a reader
 // must see. Base bytes past the smallest size that the file ever had read as zeros, as on any filesystem.
 
-import { BLOCK_BYTES, BlockMap, type SpillOptions } from './block-map.js';
+import { BLOCK_BYTES, BlockMap } from './block-map.js';
+import type { DirtyBudget } from './dirty-budget.js';
+import { PageBitmap } from './page-bitmap.js';
 
 export interface Base {
   readonly sizeBytes: number;
@@ -19,15 +21,17 @@ export const EMPTY_BASE: Base = {
 
 export class Overlay {
   readonly #base: Base;
+  readonly #budget: DirtyBudget;
   readonly #blocks: BlockMap;
   #sizeBytes: number;
   /** Base bytes before this offset are still visible. */
   #baseVisible: number;
   #touched = false;
 
-  constructor(base: Base, spill: SpillOptions) {
+  constructor(base: Base, budget: DirtyBudget) {
     this.#base = base;
-    this.#blocks = new BlockMap(spill);
+    this.#budget = budget;
+    this.#blocks = new BlockMap(budget);
     this.#sizeBytes = base.sizeBytes;
     this.#baseVisible = base.sizeBytes;
   }
@@ -103,7 +107,7 @@ export class Overlay {
     if (sizeBytes < this.#sizeBytes) {
       const last = Math.floor(sizeBytes / BLOCK_BYTES);
       const kept = sizeBytes - last * BLOCK_BYTES;
-      this.#blocks.removeFrom(kept === 0 ? last : last + 1);
+      await this.#blocks.removeFrom(kept === 0 ? last : last + 1);
       const partial = kept === 0 ? undefined : await this.#blocks.get(last);
       if (partial !== undefined) {
         const cut = Buffer.alloc(BLOCK_BYTES);
@@ -123,9 +127,9 @@ export class Overlay {
     return false;
   }
 
-  /** 1-based numbers of the pages that may differ from the base, ascending, none past the end. */
-  pagesTouched(pageBytes: number): number[] {
-    const pages = new Set<number>();
+  /** 1-based numbers of the pages that may differ from the base, none past the end. */
+  pagesTouched(pageBytes: number): PageBitmap {
+    const pages = new PageBitmap();
     const lastPage = Math.ceil(this.#sizeBytes / pageBytes);
     for (const block of this.#blocks.numbers()) {
       const from = Math.floor((block * BLOCK_BYTES) / pageBytes) + 1;
@@ -139,7 +143,12 @@ export class Overlay {
       const to = Math.min(Math.ceil(cutTo / pageBytes), lastPage);
       for (let page = from; page <= to; page += 1) pages.add(page);
     }
-    return [...pages].sort((a, b) => a - b);
+    return pages;
+  }
+
+  /** @throws ENOSPC when `bytes`, of which those kept here are a part, are past what may be uncommitted */
+  requireRoom(bytes: number): void {
+    this.#budget.require(bytes - this.heldBytes);
   }
 
   /** Gives back memory and temporary file; the overlay must not be used afterwards. */
