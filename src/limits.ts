@@ -48,7 +48,7 @@ export const COMMIT_BYTES_MAX = 8_000_000;
  * Bytes of page images of all commits under way, from the first page that is taken in until the engine has answered;
  * others wait their turn. The same again for bulk commits. Each byte is in memory up to four times meanwhile.
  */
-export const COMMITTING_BYTES_MAX = 24_000_000;
+export const COMMITTING_BYTES_MAX = 16_000_000;
 
 /** Bytes of page images in one transaction that stages a bulk commit: small, so that other commits are not kept waiting. */
 export const STAGE_CHUNK_BYTES_MAX = 1_000_000;
@@ -81,10 +81,10 @@ export const PAGE_CACHE_BYTES_DEFAULT = 64 * 1024 * 1024;
 export const KV_READ_CACHE_KIB = 4 * 1024;
 
 /** Uncommitted bytes of all connections in memory; what is more lies in temporary files. */
-export const DIRTY_MEMORY_BYTES_DEFAULT = 64 * 1024 * 1024;
+export const DIRTY_MEMORY_BYTES_DEFAULT = 32 * 1024 * 1024;
 
-/** The part of that which one file (a dirty set, a journal) may take: so that a few large ones leave room for others. */
-export const DIRTY_MEMORY_SHARE = 1 / 4;
+/** The part of that which one file (a dirty set, a journal) may take: so that a large one leaves room for others. */
+export const DIRTY_MEMORY_SHARE = 1 / 2;
 
 /**
  * Uncommitted bytes of all connections, journals included, wherever they lie. More than any database that is loaded in

@@ -220,7 +220,7 @@ test('status shows what is in use beside each limit', async () => {
     / of 77 connections \(--max-connections\)/,
     / of 1024 requests \(--queue-length\)/,
     / of 104\.9 MB not committed \(--dirty-limit\)/,
-    / of 67\.1 MB of it in memory \(--dirty-memory\)/,
+    / of 33\.6 MB of it in memory \(--dirty-memory\)/,
     /writers waiting, each up to 10 s \(--writer-wait\)/,
   ]) {
     assert.match(stdout, shown);
