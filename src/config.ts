@@ -86,6 +86,53 @@ export function resolveMountpoint(mountpoint: string, storeDirectory: string | u
   return absolute;
 }
 
+const SIZE_FACTORS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+/** Bytes: `4096`, `64M`, `1.5G`; K, M, G and T are powers of 1,024. @throws INVALID_ARGUMENT */
+export function parseSize(text: string, { min, max }: Range): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/i.exec(text.trim()) ?? [];
+  const bytes = digits === undefined ? Number.NaN : Math.floor(Number(digits) * SIZE_FACTORS[unit!.toUpperCase()]!);
+  if (!(bytes >= min && bytes <= max)) {
+    const range = `from ${formatSize(min)} to ${formatSize(max)}`;
+    throw new MvfuseError('INVALID_ARGUMENT', `"${text}" is not a size ${range}, such as 64M or 1G`);
+  }
+  return bytes;
+}
+
+/** As parseSize reads it, in the largest unit that divides it. */
+export function formatSize(bytes: number): string {
+  const [unit, factor] = Object.entries(SIZE_FACTORS).findLast(([, by]) => bytes > 0 && bytes % by === 0) ?? ['', 1];
+  return `${bytes / factor}${unit}`;
+}
+
+/** A whole number. @throws INVALID_ARGUMENT */
+export function parseCount(text: string, { min, max }: Range): number {
+  const count = /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
+  if (!(count >= min && count <= max)) {
+    throw new MvfuseError('INVALID_ARGUMENT', `"${text}" is not a whole number from ${min} to ${max}`);
+  }
+  return count;
+}
+
+/** Milliseconds: `500ms`, `10s`, `2m`. @throws INVALID_ARGUMENT */
+export function parseDuration(text: string, { min, max }: Range): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(text.trim()) ?? [];
+  const ms = digits === undefined ? Number.NaN : Math.round(Number(digits) * { ms: 1, s: 1_000, m: 60_000 }[unit!]!);
+  if (!(ms >= min && ms <= max)) {
+    throw new MvfuseError(
+      'INVALID_ARGUMENT',
+      `"${text}" is not a time from ${min / 1000}s to ${max / 1000}s, such as 500ms or 10s`,
+    );
+  }
+  return ms;
+}
+
+/** Both ends included. */
+export interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
 /** Where temporary files of large transactions go. */
 export function spillDirectory(environment: NodeJS.ProcessEnv = process.env): string {
   const directory = environment.TMPDIR;

@@ -34,7 +34,7 @@ export const KV_READ_CONNECTIONS_MAX = 16;
 /** How long a snapshot waits for a read connection: longer than a transaction may last. */
 export const KV_SNAPSHOT_WAIT_MS_MAX = 10_000;
 
-/** Commits sent to the sqlite engine's writer and not answered yet. */
+/** Commits sent to the sqlite engine's writer and not answered yet; COMMITTING_BYTES_MAX bounds their bytes. */
 export const KV_PENDING_COMMITS_MAX = 10_000;
 
 /** One group commit: enough to share an fsync widely, little enough that the last member does not wait long. */
@@ -43,6 +43,12 @@ export const KV_GROUP_BYTES_MAX = 16_000_000;
 
 /** Bytes of page images in one engine transaction; below the engine's limit by room for keys and changelog. */
 export const COMMIT_BYTES_MAX = 8_000_000;
+
+/**
+ * Bytes of page images of all commits under way, from the first page that is taken in until the engine has answered;
+ * others wait their turn. The same again for bulk commits. Each byte is in memory up to four times meanwhile.
+ */
+export const COMMITTING_BYTES_MAX = 16_000_000;
 
 /** Bytes of page images in one transaction that stages a bulk commit: small, so that other commits are not kept waiting. */
 export const STAGE_CHUNK_BYTES_MAX = 1_000_000;
@@ -81,8 +87,20 @@ export const KERNEL_CACHE_DROP_MS_MAX = 2_000;
 /** Decoded pages kept in memory per store. */
 export const PAGE_CACHE_BYTES_DEFAULT = 64 * 1024 * 1024;
 
-/** Uncommitted bytes one open file keeps in memory before they spill to a temporary file. */
-export const DIRTY_MEMORY_BYTES_DEFAULT = 16 * 1024 * 1024;
+/** SQLite's own page cache of each read connection: its inner pages. All of them together stay at 64 MiB. */
+export const KV_READ_CACHE_KIB = 4 * 1024;
+
+/** Uncommitted bytes of all connections in memory; what is more lies in temporary files. */
+export const DIRTY_MEMORY_BYTES_DEFAULT = 32 * 1024 * 1024;
+
+/** The part of that which one file (a dirty set, a journal) may take: so that a large one leaves room for others. */
+export const DIRTY_MEMORY_SHARE = 1 / 2;
+
+/**
+ * Uncommitted bytes of all connections, journals included, wherever they lie. More than any database that is loaded in
+ * one transaction every day; and what is remembered of each spilled block stays small in memory.
+ */
+export const DIRTY_BYTES_DEFAULT = 16 * 1024 * 1024 * 1024;
 
 /** Free space that uncommitted writes leave on the store's disk: its log, and other programs. */
 export const SPACE_FLOOR_BYTES = 64 * 1024 * 1024;
@@ -90,17 +108,42 @@ export const SPACE_FLOOR_BYTES = 64 * 1024 * 1024;
 /** How long a connection refused for its old snapshot keeps the write lock reserved, so that it cannot starve. */
 export const WRITE_RESERVATION_MS = 100;
 
-/** How long a writer without locks (cp, cat >) waits for the write lock before EBUSY. */
-export const UNLOCKED_WRITER_WAIT_MS_MAX = 10_000;
+/** How long a writer without locks (cp, cat >) and an import wait for the write lock before EBUSY, and BUSY. */
+export const WRITER_WAIT_MS_DEFAULT = 10_000;
 
-/** How long an import waits for the write lock before BUSY. */
-export const IMPORT_LOCK_WAIT_MS_MAX = 10_000;
+/** Open connections of a mount: room for several hundred programs, and a bound on what they make the daemon keep. */
+export const CONNECTIONS_DEFAULT = 1_024;
+
+/** Open handles for each connection that is allowed: a database, its journals, and descriptors that were opened twice. */
+export const HANDLES_PER_CONNECTION = 16;
+
+/** Locks held on one database through one path; SQLite takes at most four for each program that shares it. */
+export const LOCKS_PER_DATABASE_MAX = 4_096;
 
 /** Connections that were resolved but never opened; past this the oldest are given to others. */
 export const UNOPENED_CONNECTIONS_MAX = 1_024;
 
-/** Payload of one FUSE WRITE or READ: what the kernel allows without a larger max_pages. */
-export const FUSE_WRITE_BYTES_MAX = 1024 * 1024;
+/**
+ * Payload of one FUSE WRITE or READ: the buffer of cp. With the queue's length it bounds the bytes of requests that wait;
+ * SQLite itself never asks for more than a page.
+ */
+export const FUSE_WRITE_BYTES_MAX = 128 * 1024;
 
-/** Requests read from the kernel and not answered yet; past it the session stops reading. */
-export const FUSE_QUEUE_LENGTH_MAX = 4_096;
+/** Requests read from the kernel and not answered yet; past it the session stops reading, and callers wait there. */
+export const FUSE_QUEUE_LENGTH_DEFAULT = 1_024;
+
+/** Connections of commands to the daemon at once. */
+export const CONTROL_CONNECTIONS_MAX = 64;
+
+/** How long the daemon waits for the next bytes of a command that sends a database; it holds the write lock meanwhile. */
+export const CONTROL_IDLE_MS_MAX = 60_000;
+
+/** What the options may be set to: below, nothing works any more; above, memory and indexes do not suffice. */
+export const LIMIT_RANGES = {
+  cacheBytes: { min: 0, max: 2 ** 40 },
+  dirtyMemoryBytes: { min: 2 ** 20, max: 2 ** 40 },
+  dirtyBytes: { min: 2 ** 20, max: 2 ** 40 },
+  connections: { min: 1, max: 65_536 },
+  queueLength: { min: 16, max: 65_536 },
+  writerWaitMs: { min: 0, max: 600_000 },
+} as const;

@@ -5,6 +5,28 @@ import type { Head } from './store/types.js';
 export interface MountStatus {
   readonly mountpoint: string;
   readonly files: FileStatus[];
+  readonly limits: LimitsStatus;
+}
+
+/** How much of what is limited is in use. */
+export interface Usage {
+  readonly now: number;
+  readonly max: number;
+}
+
+/** The limits of a mount. */
+export interface LimitsStatus {
+  readonly connections: Usage;
+  /** Requests that are being served; a lock that is waited for is among them, and not limited with them. */
+  readonly requests: Usage;
+  /** Bytes not committed, journals included. */
+  readonly dirtyBytes: Usage;
+  /** Those of them that are in memory. */
+  readonly dirtyMemoryBytes: Usage;
+  /** Programs without SQLite's locks that wait for a write lock. */
+  readonly waitingWriters: Usage;
+  /** How long those wait. */
+  readonly writerWaitMs: number;
 }
 
 export interface FileStatus {

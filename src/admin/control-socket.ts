@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ERROR_CODES, type ErrorCode, errorMeaning, isMvfuseError, MvfuseError } from '../errors.js';
+import { CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS_MAX } from '../limits.js';
 import type { Status } from '../status.js';
 import type { Commit, Head, LogEntry, NamespaceInfo } from '../store/types.js';
 import { parseVersion } from '../version.js';
@@ -41,6 +42,9 @@ export interface ControlServer {
 export async function serveControl(path: string, service: StoreService): Promise<ControlServer> {
   rmSync(path, { force: true });
   const server = createServer((incoming, response) => void answer(service, incoming, response));
+  server.maxConnections = CONTROL_CONNECTIONS_MAX;
+  // A large database may take longer than Node's five minutes; what stops coming is seen by receiveBody.
+  server.requestTimeout = 0;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(path, resolve);
@@ -85,10 +89,27 @@ async function route(service: StoreService, incoming: IncomingMessage, response:
       case 'GET one/content':
         return sendContent(service, name!, url.searchParams.get('version'), response);
       case 'PUT one/content':
-        return service.importDatabase(name!, Number(incoming.headers['content-length']), incoming);
+        return service.importDatabase(name!, Number(incoming.headers['content-length']), receiveBody(incoming));
     }
   }
   throw new MvfuseError('NOT_FOUND', `${incoming.method} ${url.pathname} is not served here`);
+}
+
+/** The body, as long as it keeps coming. @throws CLOSED */
+async function* receiveBody(incoming: IncomingMessage): AsyncGenerator<Uint8Array> {
+  const pieces = incoming[Symbol.asyncIterator]();
+  const stalled = (): unknown =>
+    incoming.destroy(new MvfuseError('CLOSED', `no bytes came for ${CONTROL_IDLE_MS_MAX / 1000} s`));
+  try {
+    for (;;) {
+      const timer = setTimeout(stalled, CONTROL_IDLE_MS_MAX);
+      const { done, value } = await pieces.next().finally(() => clearTimeout(timer));
+      if (done === true) return;
+      yield value as Buffer;
+    }
+  } finally {
+    await pieces.return?.();
+  }
 }
 
 async function sendContent(
@@ -100,7 +121,11 @@ async function sendContent(
   const { head, bytes } = await service.exportVersion(name, version === null ? undefined : parseVersion(version));
   response.writeHead(200, { 'content-type': 'application/octet-stream', [HEAD_HEADER]: JSON.stringify(head) });
   try {
-    for await (const piece of bytes) if (!response.write(piece)) await once(response, 'drain');
+    for await (const piece of bytes) {
+      if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+      // Whoever asked for it is gone.
+      if (response.destroyed) return undefined;
+    }
   } catch (error) {
     response.addTrailers({ [ERROR_TRAILER]: JSON.stringify(describeError(error)) });
   }

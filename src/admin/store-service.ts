@@ -30,16 +30,20 @@ export interface StoreService {
   close(): Promise<void>;
 }
 
+/** What a daemon adds to the service on its store. */
+export interface DaemonService {
+  /** What is mounted. */
+  readonly mounts: () => Promise<MountStatus[]>;
+  /** How long an import waits for a write lock. */
+  readonly writerWaitMs: number;
+}
+
 /**
  * The service on a store that is open here.
  * @param directory of the store, if it has one
- * @param mounts what is mounted from it, when this process is a daemon
+ * @param daemon what this process is as a daemon, when it is one
  */
-export function localService(
-  store: PageStore,
-  directory: string | undefined,
-  mounts?: () => Promise<MountStatus[]>,
-): StoreService {
+export function localService(store: PageStore, directory: string | undefined, daemon?: DaemonService): StoreService {
   return {
     listNamespaces: () => store.listNamespaces(),
     createNamespace: (name) => store.createNamespace(name),
@@ -52,17 +56,17 @@ export function localService(
       return { head, bytes: versionBytes(store, namespace.id, head) };
     },
     importDatabase: async (name, sizeBytes, bytes) =>
-      importDatabase(store, (await store.statNamespace(name)).id, sizeBytes, bytes),
+      importDatabase(store, (await store.statNamespace(name)).id, sizeBytes, bytes, daemon?.writerWaitMs),
     status: async () => ({
       daemon:
-        mounts === undefined
+        daemon === undefined
           ? undefined
           : {
               pid: process.pid,
               uptimeMs: Math.round(process.uptime() * 1000),
               residentBytes: process.memoryUsage.rss(),
             },
-      mounts: (await mounts?.()) ?? [],
+      mounts: (await daemon?.mounts()) ?? [],
       ...(await storeStatus(store, directory)),
     }),
     close: () => store.close(),

@@ -1,7 +1,7 @@
 // Whole databases in and out of a namespace: the bytes of one version, and a file taken in as one commit.
 
 import { MvfuseError } from '../errors.js';
-import { IMPORT_LOCK_WAIT_MS_MAX, READ_PAGES_MAX } from '../limits.js';
+import { READ_PAGES_MAX, WRITER_WAIT_MS_DEFAULT } from '../limits.js';
 import { HEADER_BYTES, isWhole, readHeader, stampHeader } from '../sqlite/header.js';
 import { lockBytePage } from '../sqlite/lock-bytes.js';
 import type { PageStore } from '../store/page-store.js';
@@ -36,6 +36,7 @@ export async function importDatabase(
   namespace: NamespaceId,
   sizeBytes: number,
   source: AsyncIterable<Uint8Array>,
+  lockWaitMsMax = WRITER_WAIT_MS_DEFAULT,
 ): Promise<Commit> {
   const pieces = source[Symbol.asyncIterator]();
   const start = await takeBytes(pieces, Buffer.alloc(0), HEADER_BYTES);
@@ -45,9 +46,10 @@ export async function importDatabase(
   }
   const lock = store.writeLock(namespace);
   const holder = { pid: undefined };
-  const deadlineMs = performance.now() + IMPORT_LOCK_WAIT_MS_MAX;
+  const deadlineMs = performance.now() + lockWaitMsMax;
   while (!lock.tryAcquire(holder)) {
-    if (performance.now() >= deadlineMs) throw new MvfuseError('BUSY', 'a connection holds the write lock');
+    if (performance.now() >= deadlineMs)
+      throw new MvfuseError('BUSY', `a connection holds the write lock, after ${lockWaitMsMax} ms (--writer-wait)`);
     await lock.released.wait(20);
   }
   try {

@@ -17,16 +17,16 @@ import {
 import { isMvfuseError, MvfuseError } from '../errors.js';
 import type { Mount, MountEntry } from '../fuse/mount.js';
 import { storeDirectory } from '../kv/open.js';
-import { DIRTY_MEMORY_BYTES_DEFAULT } from '../limits.js';
 import { createLogger } from '../logger.js';
 import type { MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
 import type { NamespaceInfo } from '../store/types.js';
+import { type LimitOptions, limitOptions } from './limit-options.js';
 import { prepareMountpoint } from './mountpoint.js';
 import { storeOption, switchOption } from './options.js';
 import { openStore } from './store-access.js';
 
-interface Options {
+interface Options extends LimitOptions {
   readonly mountpoint: string;
   readonly namespaces: string;
   readonly store: string;
@@ -39,7 +39,7 @@ interface Options {
 }
 
 export function mountCommand(): Command {
-  return new Command('mount')
+  const command = new Command('mount')
     .description('mount namespaces as files (the default command)')
     .addOption(
       new Option('--mountpoint <dir>', 'where to mount; made if it is missing')
@@ -75,11 +75,13 @@ export function mountCommand(): Command {
     )
     .addHelpText(
       'after',
-      '\nExamples:\n  $ mvfuse --mountpoint ./dbs --namespaces mydb=test\n' +
+      '\nSizes are bytes, or end in K, M, G or T; times end in ms, s or m.\n\nExamples:\n  $ mvfuse --mountpoint ./dbs --namespaces mydb=test\n' +
         '  $ mvfuse --mountpoint ./dbs --namespaces mydb=test,old=test@<version> --read-only\n' +
         '  $ fusermount -u ./dbs',
     )
     .action(runMount);
+  for (const option of limitOptions()) command.addOption(option);
+  return command;
 }
 
 async function runMount(options: Options): Promise<void> {
@@ -88,11 +90,11 @@ async function runMount(options: Options): Promise<void> {
   const directory = storeDirectory(options.store);
   const mountpoint = resolveMountpoint(options.mountpoint, directory);
   await prepareMountpoint(mountpoint, log);
-  const store = await openStore(options.store);
+  const store = await openStore(options.store, options.cacheSize);
   try {
     const mounts: Mount[] = [];
     const status = (): Promise<MountStatus[]> => Promise.all(mounts.map((mount) => mount.status()));
-    const service = localService(store, directory, status);
+    const service = localService(store, directory, { mounts: status, writerWaitMs: options.writerWait });
     const control = directory === undefined ? undefined : await serveControl(socketPath(directory), service);
     try {
       await serve(options, { log, store, mountpoint, mappings, directory, mounts });
@@ -124,7 +126,12 @@ async function serve(options: Options, { log, store, mountpoint, mappings, direc
     entries,
     store,
     log,
-    spill: { memoryBytesMax: DIRTY_MEMORY_BYTES_DEFAULT, directory: spillDirectory() },
+    limits: {
+      connectionsMax: options.maxConnections,
+      queueLengthMax: options.queueLength,
+      dirty: { memoryBytesMax: options.dirtyMemory, bytesMax: options.dirtyLimit, directory: spillDirectory() },
+      writerWaitMs: options.writerWait,
+    },
     readOnly: options.readOnly === true,
     allowOther: options.allowOther === true,
     kernelCache: options.kernelCache,

@@ -1,6 +1,6 @@
 // The options that several commands share, each with its environment variable.
 
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { defaultStoreUrl } from '../config.js';
 
 export function storeOption(): Option {
@@ -21,4 +21,21 @@ export function switchOption(flags: string, description: string, variable: strin
     return option;
   }
   return option.env(variable);
+}
+
+/** An option with a value that `parse` checks; what it throws is the reason that the user is told. */
+export function parsedOption<T>(
+  flags: string,
+  description: string,
+  variable: string,
+  value: { readonly parse: (text: string) => T; readonly default: T; readonly shown: string },
+): Option {
+  const parse = (text: string): T => {
+    try {
+      return value.parse(text);
+    } catch (error) {
+      throw new InvalidArgumentError((error as Error).message);
+    }
+  };
+  return new Option(flags, description).env(variable).argParser(parse).default(value.default, value.shown);
 }

@@ -1,7 +1,7 @@
 // mvfuse status: what the daemon, its mounts and the store are doing.
 
 import { Command } from 'commander';
-import type { ConnectionStatus, FileStatus, ProcessName, Status } from '../status.js';
+import type { ConnectionStatus, FileStatus, LimitsStatus, ProcessName, Status, Usage } from '../status.js';
 import { jsonOption, storeOption } from './options.js';
 import { print, printJson } from './output.js';
 import { withService } from './store-access.js';
@@ -24,11 +24,22 @@ function describe(url: string, { daemon, mounts, storeBytes, namespaces, cache }
   if (daemon === undefined) return [...lines, 'daemon   none runs'];
   const { pid, uptimeMs, residentBytes } = daemon;
   lines.push(`daemon   process ${pid}, up ${Math.round(uptimeMs / 1000)} s, ${megabytes(residentBytes)} resident`);
-  lines.push(`cache    ${cache.pages} pages, ${megabytes(cache.bytes)} of ${megabytes(cache.bytesMax)}`);
+  lines.push(`cache    ${cache.pages} pages, ${megabytes(cache.bytes)} of ${megabytes(cache.bytesMax)} (--cache-size)`);
   for (const mount of mounts) {
-    lines.push(`mount    ${mount.mountpoint}`, ...mount.files.flatMap(describeFile));
+    lines.push(`mount    ${mount.mountpoint}`, ...describeLimits(mount.limits), ...mount.files.flatMap(describeFile));
   }
   return lines;
+}
+
+/** What is in use of each limit, and the option that sets it. */
+function describeLimits(limits: LimitsStatus): string[] {
+  const of = ({ now, max }: Usage, show: (value: number) => string = String): string => `${show(now)} of ${show(max)}`;
+  return [
+    `  ${of(limits.connections)} connections (--max-connections), ${of(limits.requests)} requests (--queue-length)`,
+    `  ${of(limits.dirtyBytes, megabytes)} not committed (--dirty-limit), ` +
+      `${of(limits.dirtyMemoryBytes, megabytes)} of it in memory (--dirty-memory)`,
+    `  ${of(limits.waitingWriters)} writers waiting, each up to ${limits.writerWaitMs / 1000} s (--writer-wait)`,
+  ];
 }
 
 function describeFile({ name, namespace, head, connections, writer }: FileStatus): string[] {

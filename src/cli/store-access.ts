@@ -7,11 +7,11 @@ import { PAGE_CACHE_BYTES_DEFAULT } from '../limits.js';
 import { PageStore } from '../store/page-store.js';
 
 /** Opens the store in this process; the caller closes it. @throws STORE_OWNED, STORE_FORMAT, INVALID_ARGUMENT */
-export async function openStore(url: string): Promise<PageStore> {
+export async function openStore(url: string, cacheBytesMax = PAGE_CACHE_BYTES_DEFAULT): Promise<PageStore> {
   const clock = Date.now;
   const engine = await openEngine(url, { clock });
   try {
-    return await PageStore.open({ engine, clock, cacheBytesMax: PAGE_CACHE_BYTES_DEFAULT });
+    return await PageStore.open({ engine, clock, cacheBytesMax });
   } catch (error) {
     await engine.close();
     throw error;

@@ -9,6 +9,7 @@ import { lockBytePage } from '../sqlite/lock-bytes.js';
 import type { CommitRequest, NamespaceId, Page, PageNumber } from '../store/types.js';
 import type { DatabaseVersion } from './database-version.js';
 import type { Overlay } from './overlay.js';
+import { PageBitmap } from './page-bitmap.js';
 
 /** Pages compared with the base in one round of reads. */
 const COMPARE_PAGES_MAX = 64;
@@ -42,16 +43,44 @@ export async function planCommit(
 
   const rewritten = pageBytes !== base.head.pageBytes || base.sizeBytes === 0;
   const numbers = rewritten ? cut.all(count) : await cut.changed(count);
-  if (numbers.length === 0 && sizeBytes === base.sizeBytes) {
+  if (numbers.size === 0 && sizeBytes === base.sizeBytes) {
     return { header, storedHeader: base.header, request: undefined };
   }
   // The stored change counter names the version, so page 1 belongs to every commit of a plain database.
-  if (header?.plain === true && count > 0 && numbers[0] !== 1) numbers.unshift(1);
+  if (header?.plain === true && count > 0) numbers.add(1);
+  const bytesMax = numbers.size * pageBytes;
+  // Pages of zeros that were never written count, too: page 1 may state any size.
+  dirty.requireRoom(bytesMax);
   return {
     header,
     storedHeader: cut.storedHeader(),
-    request: { namespace, base: base.head.version, pageBytes, sizeBytes, pages: cut.pages(numbers) },
+    request: { namespace, base: base.head.version, pageBytes, sizeBytes, bytesMax, pages: cut.pages(numbers) },
   };
+}
+
+/** The pages of a commit, ascending: some, and then all from `restFirst` to `last`, but for the one of the lock bytes. */
+class PageNumbers {
+  constructor(
+    readonly some: PageBitmap,
+    readonly restFirst: number,
+    readonly last: number,
+    readonly skipped: number,
+  ) {}
+
+  get size(): number {
+    const { restFirst, last, skipped } = this;
+    const rest = Math.max(0, last - restFirst + 1);
+    return this.some.size + rest - (restFirst <= skipped && skipped <= last ? 1 : 0);
+  }
+
+  add(page: number): void {
+    if (page < this.restFirst) this.some.add(page);
+  }
+
+  *[Symbol.iterator](): Generator<number> {
+    yield* this.some;
+    for (let page = this.restFirst; page <= this.last; page += 1) if (page !== this.skipped) yield page;
+  }
 }
 
 class PageCutter {
@@ -64,54 +93,63 @@ class PageCutter {
     readonly author: Author,
   ) {}
 
-  /** Every page of the file but the one of the lock bytes. */
-  all(count: number): number[] {
-    return this.#range(1, count);
-  }
-
-  #range(first: number, last: number): number[] {
-    const skipped = lockBytePage(this.pageBytes);
-    const numbers: number[] = [];
-    for (let number = first; number <= last; number += 1) if (number !== skipped) numbers.push(number);
-    return numbers;
+  /** Every page of the file. */
+  all(count: number): PageNumbers {
+    return new PageNumbers(new PageBitmap(), 1, count, lockBytePage(this.pageBytes));
   }
 
   /** The pages whose content is not the base's, of a file that keeps its page size. */
-  async changed(count: number): Promise<number[]> {
+  async changed(count: number): Promise<PageNumbers> {
     const skipped = lockBytePage(this.pageBytes);
-    const touched = this.dirty.pagesTouched(this.pageBytes).filter((n) => n <= count && n !== skipped);
     const baseCount = Math.ceil(this.base.sizeBytes / this.pageBytes);
-    const old = touched.filter((number) => number <= baseCount);
-    const numbers: number[] = [];
-    for (let at = 0; at < old.length; at += COMPARE_PAGES_MAX) {
-      const group = old.slice(at, at + COMPARE_PAGES_MAX);
-      const before = await this.base.pages(group as PageNumber[]);
-      for (const [index, number] of group.entries()) {
-        if (!this.#same(number, await this.#view(number), before[index]!)) numbers.push(number);
-      }
-    }
     // SQLite may take back a shrinking commit: then pages past the base's end are there without having been written.
-    const added = this.author === 'sqlite' ? this.#range(baseCount + 1, count) : touched.filter((n) => n > baseCount);
-    return numbers.concat(added);
+    const someMax = this.author === 'sqlite' ? Math.min(baseCount, count) : count;
+    const pages = this.dirty.pagesTouched(this.pageBytes);
+    let group: number[] = [];
+    for (const number of pages) {
+      if (number > someMax || number === skipped) pages.delete(number);
+      else if (number <= baseCount) group.push(number);
+      if (group.length < COMPARE_PAGES_MAX) continue;
+      await this.#dropUnchanged(pages, group);
+      group = [];
+    }
+    await this.#dropUnchanged(pages, group);
+    return new PageNumbers(pages, someMax + 1, this.author === 'sqlite' ? count : someMax, skipped);
+  }
+
+  async #dropUnchanged(pages: PageBitmap, group: readonly number[]): Promise<void> {
+    if (group.length === 0) return;
+    const before = await this.base.pages(group as PageNumber[]);
+    for (const [index, number] of group.entries()) {
+      if (this.#same(number, await this.#view(number), before[index]!)) pages.delete(number);
+    }
   }
 
   /** Neighbours are read together. */
-  async *pages(numbers: readonly number[]): AsyncGenerator<Page> {
-    const { pageBytes } = this;
-    const countMax = Math.max(1, Math.floor(READ_BYTES / pageBytes));
-    for (let at = 0; at < numbers.length; ) {
-      const first = numbers[at]!;
-      let count = 1;
-      while (count < countMax && numbers[at + count] === first + count) count += 1;
-      const run = await this.#view(first, count);
-      for (let index = 0; index < count; index += 1) {
-        const number = first + index;
-        const left = Math.min(pageBytes, this.sizeBytes - (number - 1) * pageBytes);
-        const data = run.subarray(index * pageBytes, index * pageBytes + left);
-        if (number === 1) this.#stamp(data);
-        yield { number: number as PageNumber, data };
+  async *pages(numbers: PageNumbers): AsyncGenerator<Page> {
+    const countMax = Math.max(1, Math.floor(READ_BYTES / this.pageBytes));
+    let first = 0;
+    let count = 0;
+    for (const number of numbers) {
+      if (count > 0 && (number !== first + count || count === countMax)) {
+        yield* this.#run(first, count);
+        count = 0;
       }
-      at += count;
+      if (count === 0) first = number;
+      count += 1;
+    }
+    if (count > 0) yield* this.#run(first, count);
+  }
+
+  async *#run(first: number, count: number): AsyncGenerator<Page> {
+    const { pageBytes } = this;
+    const run = await this.#view(first, count);
+    for (let index = 0; index < count; index += 1) {
+      const number = first + index;
+      const left = Math.min(pageBytes, this.sizeBytes - (number - 1) * pageBytes);
+      const data = run.subarray(index * pageBytes, index * pageBytes + left);
+      if (number === 1) this.#stamp(data);
+      yield { number: number as PageNumber, data };
     }
   }
 

@@ -35,7 +35,7 @@ export interface ConnectionOptions {
   readonly superJournals: SuperJournals;
   readonly newInode: () => InodeNumber;
   readonly invalidate: ((ino: InodeNumber, range: ByteRange) => ReturnType<Invalidate>) | undefined;
-  /** Called when its database is opened, and when the last handle on it is gone. */
+  /** Called when its database is opened (which it may refuse), and when the last handle on it is gone. */
   readonly opened: () => void;
   readonly closed: () => void;
 }
@@ -120,8 +120,8 @@ export class Connection {
     const cached = this.#cache.wanted && throughCache(mode);
     const policy = cached ? this.#cache.opened(!this.open) : 'direct';
     this.#handles.set(fh, caller.pid);
-    this.#options.opened();
     try {
+      this.#options.opened();
       await this.#plain.open(fh, { ...mode, cached, moves: !this.transaction.active });
       if (mode.truncate) await this.truncate(fh, 0, caller);
     } catch (error) {
@@ -188,6 +188,7 @@ export class Connection {
   /** The kernel has forgotten the connection. */
   forget(): void {
     this.transaction.forget();
+    for (const file of this.#privateFiles.values()) file.discard();
   }
 
   // --- locks
@@ -205,6 +206,7 @@ export class Connection {
       return;
     }
     if (this.#locks.conflict(owner, type, start, end) !== undefined) throw new LockHeldError();
+    this.#locks.requireRoom();
     if (type === 'write') {
       if (overlaps(start, end, PENDING_BYTE, SHARED_LAST)) await this.transaction.becomeWriter(lockPid);
     } else if (overlaps(start, end, SHARED_FIRST, SHARED_LAST)) {

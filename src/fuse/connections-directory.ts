@@ -7,8 +7,9 @@
 
 import { UNOPENED_CONNECTIONS_MAX } from '../limits.js';
 import type { Attributes, DirectoryEntry } from '../native/binding.js';
+import type { Usage } from '../status.js';
 import { Connection, type ConnectionOptions } from './connection.js';
-import { RequestError } from './errno.js';
+import { LimitError, RequestError } from './errno.js';
 import type { MountedFile } from './mounted-file.js';
 import {
   type Caller,
@@ -37,6 +38,8 @@ export interface ConnectionsOptions {
   /** Makes the kernel drop what it has cached of an inode; undefined: it caches nothing of live databases. */
   readonly invalidate: ConnectionOptions['invalidate'];
   readonly fileNamed: (name: string) => MountedFile | undefined;
+  /** Connections that may be open at once. */
+  readonly openMax: number;
 }
 
 export class ConnectionsDirectory extends Node {
@@ -44,6 +47,7 @@ export class ConnectionsDirectory extends Node {
   readonly #firstId: number;
   #nextId: number;
   readonly #directories = new Map<string, ConnectionDirectory>();
+  readonly #open = new Set<string>();
   /** By thread and file: the connection that was resolved and not opened yet. */
   readonly #unopened = new Map<string, string>();
   /** By file: connections that nobody has open, to be given out again. */
@@ -59,6 +63,10 @@ export class ConnectionsDirectory extends Node {
 
   get options(): ConnectionsOptions {
     return this.#options;
+  }
+
+  get usage(): Usage {
+    return { now: this.#open.size, max: this.#options.openMax };
   }
 
   /** Every connection that the kernel knows. */
@@ -78,13 +86,19 @@ export class ConnectionsDirectory extends Node {
     return `${CONNECTIONS_DIRECTORY}/${id}/${file.name}`;
   }
 
-  /** The connection is in use: the next resolution gets another one. */
+  /** The connection is in use: the next resolution gets another one. @throws ENFILE when too many are */
   opened(id: string, fileName: string): void {
     for (const [key, issued] of this.#unopened) if (issued === id) this.#unopened.delete(key);
     this.#closed.get(fileName)?.delete(id);
+    const { openMax } = this.#options;
+    if (!this.#open.has(id) && this.#open.size >= openMax) {
+      throw new LimitError('ENFILE', 'open connections', '--max-connections', openMax);
+    }
+    this.#open.add(id);
   }
 
   closed(id: string, fileName: string): void {
+    this.#open.delete(id);
     const ids = this.#closed.get(fileName) ?? new Set();
     this.#closed.set(fileName, ids.add(id));
   }

@@ -17,9 +17,10 @@ import {
 } from '../native/binding.js';
 import { Database } from './connection.js';
 import { describe } from './describe.js';
-import { errnoOf, LockHeldError, RequestError } from './errno.js';
+import { errnoOf, LimitError, LockHeldError, RequestError } from './errno.js';
 import type { InodeTable } from './inode-table.js';
 import type { ByteRange } from './kernel-cache.js';
+import { LimitLog } from './limit-log.js';
 import type { CachePolicy, Caller, Node, OpenMode } from './node.js';
 import { PrivateFile } from './private-file.js';
 import { fileSystemSpace } from './space.js';
@@ -36,6 +37,8 @@ export type Intercept = (label: string, request: Request) => number | undefined 
 export interface DispatcherOptions {
   readonly inodes: InodeTable;
   readonly log: Logger;
+  /** Open handles, of databases, journals and versions. */
+  readonly handlesMax: number;
   /** A directory on the filesystem whose free space `df` shows; undefined for a store in memory. */
   readonly spaceDirectory: string | undefined;
   readonly intercept?: Intercept | undefined;
@@ -58,12 +61,21 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #inodes: InodeTable;
   readonly #interrupts = new Map<number, AbortController>();
+  readonly #limitLog: LimitLog;
   #lastHandle = 0;
+  #handles = 0;
+  #unanswered = 0;
   #session: Session | undefined;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#inodes = options.inodes;
+    this.#limitLog = new LimitLog(options.log, () => performance.now());
+  }
+
+  /** Requests that are being served. */
+  get unanswered(): number {
+    return this.#unanswered;
   }
 
   attach(session: Session): void {
@@ -84,13 +96,16 @@ export class Dispatcher {
 
   async #answer(request: Request): Promise<void> {
     let answer: Answer;
+    this.#unanswered += 1;
     try {
       answer = await this.#serve(request);
     } catch (error) {
       const errno = errnoOf(error, request.op);
-      if (!(error instanceof RequestError)) this.#logFailure(request, error, errno);
+      if (error instanceof LimitError) this.#limitLog.tell(error, request.op);
+      else if (!(error instanceof RequestError)) this.#logFailure(request, error, errno);
       answer = (session, unique) => session.replyError(unique, errno);
     } finally {
+      this.#unanswered -= 1;
       this.#interrupts.delete(request.unique);
     }
     try {
@@ -165,6 +180,7 @@ export class Dispatcher {
         await node.flush(request.fh, request.lockOwner);
         return OK;
       case 'release':
+        this.#handles -= 1;
         await node.release(request.fh);
         return OK;
       case 'unlink':
@@ -213,13 +229,15 @@ export class Dispatcher {
     const fh = this.#nextHandle();
     const mode = openMode(flags);
     const policy = await node.open(fh, mode, caller);
+    this.#handles += 1;
     return (session, unique) => session.replyOpen(unique, fh, CACHE_FLAGS[policy]);
   }
 
   async #create(parent: Node, name: string): Promise<Answer> {
+    const fh = this.#nextHandle();
     const node = await parent.create(name);
     const entry = await this.#entry(node);
-    const fh = this.#nextHandle();
+    this.#handles += 1;
     return (session, unique) => {
       this.#inodes.remember(node);
       session.replyCreate(unique, entry, fh, CACHE_FLAGS.direct);
@@ -281,7 +299,10 @@ export class Dispatcher {
     };
   }
 
+  /** @throws ENFILE when too many are open */
   #nextHandle(): number {
+    const { handlesMax } = this.#options;
+    if (this.#handles >= handlesMax) throw new LimitError('ENFILE', 'open handles', '--max-connections', handlesMax);
     this.#lastHandle += 1;
     return this.#lastHandle;
   }

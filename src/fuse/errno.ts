@@ -18,9 +18,11 @@ export const Errno = {
   ENOTDIR: 20,
   EISDIR: 21,
   EINVAL: 22,
+  ENFILE: 23,
   EFBIG: 27,
   ENOSPC: 28,
   EROFS: 30,
+  ENOLCK: 37,
   ENOSYS: 38,
   EOPNOTSUPP: 95,
   ENOTCONN: 107,
@@ -45,6 +47,23 @@ export class RequestError extends Error {
 export class LockHeldError extends RequestError {
   constructor() {
     super('EAGAIN', 'the lock is held');
+  }
+}
+
+/** A limit that was set for the whole mount is reached. Whoever runs the daemon is told which (limit-log.ts). */
+export class LimitError extends RequestError {
+  /** What is limited. */
+  readonly limit: string;
+  /** The option that sets it; undefined where the limit is fixed. */
+  readonly option: string | undefined;
+  readonly max: number;
+
+  constructor(errno: ErrnoName, limit: string, option: string | undefined, max: number) {
+    super(errno, `limit reached: ${limit}`);
+    this.name = 'LimitError';
+    this.limit = limit;
+    this.option = option;
+    this.max = max;
   }
 }
 
@@ -75,8 +94,12 @@ export function errnoOf(error: unknown, op: string): number {
   return errno ?? Errno.EIO;
 }
 
+/** No room for a temporary file, whatever the system calls it; ENOSPC alone is SQLITE_FULL. */
+const NO_ROOM: readonly unknown[] = ['EDQUOT', 'EMFILE', 'ENFILE'];
+
 /** The errno of an error that Node's own file functions threw (spill files). */
 function systemErrno(error: unknown): number | undefined {
   const name = (error as { code?: unknown } | undefined)?.code;
+  if (NO_ROOM.includes(name)) return Errno.ENOSPC;
   return typeof name === 'string' && name in Errno ? Errno[name as ErrnoName] : undefined;
 }

@@ -2,7 +2,9 @@
 // range replaces what that owner held there. An owner is the kernel's lock_owner, one per process; each lock
 // remembers the handle that took it, because it ends with that handle.
 
+import { LOCKS_PER_DATABASE_MAX } from '../limits.js';
 import { overlaps } from '../sqlite/lock-bytes.js';
+import { LimitError } from './errno.js';
 
 export type LockType = 'read' | 'write';
 
@@ -44,14 +46,22 @@ export class LockTable {
     );
   }
 
+  /** @throws ENOLCK when there is no room for another lock, which may cut one of those held in two */
+  requireRoom(): void {
+    if (this.#locks.length + 2 > LOCKS_PER_DATABASE_MAX) throw tooManyLocks();
+  }
+
   /** Sets the range for the owner; the caller has checked that there is no conflict. */
   set(lock: Lock): void {
     this.#cut(lock.start, lock.end, (held) => held.owner === lock.owner);
     this.#locks.push(lock);
   }
 
-  /** Removes what the owner holds in start..end. */
+  /** Removes what the owner holds in start..end. @throws ENOLCK when that would leave too many pieces */
   unlock(owner: bigint, start: number, end: number): void {
+    const inside = ({ owner: by, start: first, end: last }: Lock): boolean =>
+      by === owner && first < start && end < last;
+    if (this.#locks.length >= LOCKS_PER_DATABASE_MAX && this.#locks.some(inside)) throw tooManyLocks();
     this.#cut(start, end, (held) => held.owner === owner);
   }
 
@@ -74,4 +84,8 @@ export class LockTable {
     }
     this.#locks = rest;
   }
+}
+
+function tooManyLocks(): LimitError {
+  return new LimitError('ENOLCK', 'locks on one database through one path', undefined, LOCKS_PER_DATABASE_MAX);
 }

@@ -1,15 +1,14 @@
-// What a mount is doing: its files, the connections on each, and who holds the write lock.
+// What the files of a mount are doing: their heads, the connections on each, and who holds the write lock.
 
-import type { ConnectionStatus, FileStatus, MountStatus } from '../status.js';
+import type { ConnectionStatus, FileStatus } from '../status.js';
 import type { Connection } from './connection.js';
 import type { MountedFile } from './mounted-file.js';
 import { commandOf } from './process-name.js';
 
-export async function mountStatus(
-  mountpoint: string,
+export async function filesStatus(
   files: Iterable<MountedFile>,
   connections: Iterable<Connection>,
-): Promise<MountStatus> {
+): Promise<FileStatus[]> {
   const open = [...connections].filter((connection) => connection.open);
   const describe = async (file: MountedFile): Promise<FileStatus> => ({
     name: file.name,
@@ -18,7 +17,7 @@ export async function mountStatus(
     connections: open.filter((connection) => connection.file === file).map(connectionStatus),
     writer: writerOf(file),
   });
-  return { mountpoint, files: await Promise.all([...files].map(describe)) };
+  return Promise.all([...files].map(describe));
 }
 
 function connectionStatus({ id, openers, transaction }: Connection): ConnectionStatus {

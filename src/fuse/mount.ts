@@ -3,20 +3,21 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { MvfuseError } from '../errors.js';
-import { FUSE_QUEUE_LENGTH_MAX, FUSE_WRITE_BYTES_MAX } from '../limits.js';
+import { FUSE_WRITE_BYTES_MAX, HANDLES_PER_CONNECTION } from '../limits.js';
 import { Session } from '../native/binding.js';
-import type { MountStatus } from '../status.js';
+import type { LimitsStatus, MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Head, NamespaceId } from '../store/types.js';
-import type { SpillOptions } from './block-map.js';
 import { ConnectionsDirectory } from './connections-directory.js';
 import { DatabaseVersion } from './database-version.js';
+import { DirtyBudget, type DirtyLimits } from './dirty-budget.js';
 import { Dispatcher, type Intercept } from './dispatcher.js';
 import { InodeTable, ROOT_INO } from './inode-table.js';
-import { mountStatus } from './mount-status.js';
+import { filesStatus } from './mount-status.js';
 import { MountedFile } from './mounted-file.js';
 import { RootDirectory } from './root-directory.js';
 import { SpaceBudget } from './space-budget.js';
+import { WriterWaits } from './writer-waits.js';
 
 /** What one name of the directory stands for. */
 export interface MountEntry {
@@ -27,13 +28,23 @@ export interface MountEntry {
   readonly pinned?: Head;
 }
 
+/** What a mount may take. */
+export interface MountLimits {
+  readonly connectionsMax: number;
+  /** Requests read from the kernel and not answered. */
+  readonly queueLengthMax: number;
+  readonly dirty: DirtyLimits;
+  /** How long a program without SQLite's locks waits for a write lock. */
+  readonly writerWaitMs: number;
+}
+
 export interface MountFilesOptions {
   /** Absolute path of an existing directory. */
   readonly mountpoint: string;
   readonly entries: readonly MountEntry[];
   readonly store: PageStore;
   readonly log: Logger;
-  readonly spill: SpillOptions;
+  readonly limits: MountLimits;
   readonly readOnly: boolean;
   readonly allowOther: boolean;
   /** Whether the kernel may keep pages of live databases. */
@@ -54,9 +65,15 @@ export interface Mount {
 
 /** @throws MOUNT_FAILED with what the kernel or fusermount3 said */
 export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
-  const { store, log } = options;
+  const { store, log, limits } = options;
   const nowMs = (): number => performance.now();
   const space = new SpaceBudget(options.spaceDirectory, nowMs);
+  const spill = new DirtyBudget(limits.dirty);
+  // The other half of the queue is for those who will let them go on.
+  const writerWaits = new WriterWaits({
+    waitMsMax: limits.writerWaitMs,
+    countMax: Math.max(1, Math.floor(limits.queueLengthMax / 2)),
+  });
   const inodes = new InodeTable();
   const newInode = (): ReturnType<InodeTable['next']> => inodes.next();
   const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
@@ -74,6 +91,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
       : undefined,
     firstId: randomBytes(6).readUIntBE(0, 6),
     fileNamed: (name) => root.fileNamed(name),
+    openMax: limits.connectionsMax,
   });
   const root = new RootDirectory({ ino: ROOT_INO, owner, timeMs, connections, newInode });
   inodes.addPermanent(root);
@@ -83,13 +101,14 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
       const version = await DatabaseVersion.open(store, entry.namespace, entry.pinned);
       inodes.addPermanent(root.addSnapshot(entry.name, version));
     } else {
-      const file = new MountedFile({ ...entry, store, log, spill: options.spill, space, nowMs });
+      const file = new MountedFile({ ...entry, store, log, spill, space, writerWaits, nowMs });
       inodes.addPermanent(root.addDatabase(file));
     }
   }
 
   const { spaceDirectory, intercept } = options;
-  const dispatcher = new Dispatcher({ inodes, log, spaceDirectory, intercept });
+  const handlesMax = limits.connectionsMax * HANDLES_PER_CONNECTION;
+  const dispatcher = new Dispatcher({ inodes, log, handlesMax, spaceDirectory, intercept });
   const ended = new Promise<void>((resolve, reject) => {
     try {
       session = Session.mount(
@@ -102,7 +121,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
           defaultPermissions: options.allowOther,
           readOnly: options.readOnly,
           writeBytesMax: FUSE_WRITE_BYTES_MAX,
-          queueLengthMax: FUSE_QUEUE_LENGTH_MAX,
+          queueLengthMax: limits.queueLengthMax,
         },
         (requests) => dispatcher.receive(requests),
         (error) => (error === undefined ? resolve() : reject(error)),
@@ -116,7 +135,19 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
   });
   if (session === undefined) await ended;
   ended.catch(() => undefined);
-  const status = (): Promise<MountStatus> => mountStatus(options.mountpoint, root.files(), connections.connections());
+  const usage = (): LimitsStatus => ({
+    connections: connections.usage,
+    requests: { now: dispatcher.unanswered, max: limits.queueLengthMax },
+    dirtyBytes: spill.usage,
+    dirtyMemoryBytes: spill.memoryUsage,
+    waitingWriters: writerWaits.usage,
+    writerWaitMs: limits.writerWaitMs,
+  });
+  const status = async (): Promise<MountStatus> => ({
+    mountpoint: options.mountpoint,
+    files: await filesStatus(root.files(), connections.connections()),
+    limits: usage(),
+  });
   return { ended, status, close: () => closeMount(session!, connections, ended) };
 }
 

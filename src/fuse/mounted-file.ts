@@ -6,11 +6,12 @@ import type { PageStore } from '../store/page-store.js';
 import type { Commit, CommitRequest, Head, NamespaceId } from '../store/types.js';
 import type { WriteLock, Writer } from '../store/write-lock.js';
 import type { Version } from '../version.js';
-import type { SpillOptions } from './block-map.js';
 import { DatabaseVersion } from './database-version.js';
+import type { DirtyBudget } from './dirty-budget.js';
 import { type ByteRange, EVERYTHING, rangesOfPages } from './kernel-cache.js';
 import { commandOf } from './process-name.js';
 import type { SpaceBudget } from './space-budget.js';
+import type { WriterWaits } from './writer-waits.js';
 
 export interface MountedFileOptions {
   /** The file's name in the mounted directory. */
@@ -18,8 +19,9 @@ export interface MountedFileOptions {
   readonly namespace: NamespaceId;
   readonly namespaceName: string;
   readonly store: PageStore;
-  readonly spill: SpillOptions;
+  readonly spill: DirtyBudget;
   readonly space: SpaceBudget;
+  readonly writerWaits: WriterWaits;
   readonly log: Logger;
   /** A monotonic clock in milliseconds. */
   readonly nowMs: () => number;
@@ -29,8 +31,9 @@ export class MountedFile {
   readonly name: string;
   readonly namespace: NamespaceId;
   readonly namespaceName: string;
-  readonly spill: SpillOptions;
+  readonly spill: DirtyBudget;
   readonly space: SpaceBudget;
+  readonly writerWaits: WriterWaits;
   readonly log: Logger;
   readonly writeLock: WriteLock;
   readonly #store: PageStore;
@@ -44,6 +47,7 @@ export class MountedFile {
     this.namespaceName = options.namespaceName;
     this.spill = options.spill;
     this.space = options.space;
+    this.writerWaits = options.writerWaits;
     this.log = options.log.child({ namespace: options.namespaceName });
     this.writeLock = options.store.writeLock(options.namespace);
     this.#store = options.store;

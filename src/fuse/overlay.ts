@@ -4,8 +4,13 @@
 // Kept in blocks; a block written in part is filled up from the base first, so a block always holds what a reader
 // must see. Base bytes past the smallest size that the file ever had read as zeros, as on any filesystem.
 
-import { BLOCK_BYTES, BlockMap, type SpillOptions } from './block-map.js';
-import { type ByteRange, rangesOfPages } from './kernel-cache.js';
+import { BLOCK_BYTES, BlockMap } from './block-map.js';
+import type { DirtyBudget } from './dirty-budget.js';
+import { type ByteRange, EVERYTHING, rangesOfPages } from './kernel-cache.js';
+import { PageBitmap } from './page-bitmap.js';
+
+/** Of more blocks than that nobody lists the ranges. */
+const RANGE_BLOCKS_MAX = 4096;
 
 export interface Base {
   readonly sizeBytes: number;
@@ -20,15 +25,17 @@ export const EMPTY_BASE: Base = {
 
 export class Overlay {
   readonly #base: Base;
+  readonly #budget: DirtyBudget;
   readonly #blocks: BlockMap;
   #sizeBytes: number;
   /** Base bytes before this offset are still visible. */
   #baseVisible: number;
   #touched = false;
 
-  constructor(base: Base, spill: SpillOptions) {
+  constructor(base: Base, budget: DirtyBudget) {
     this.#base = base;
-    this.#blocks = new BlockMap(spill);
+    this.#budget = budget;
+    this.#blocks = new BlockMap(budget);
     this.#sizeBytes = base.sizeBytes;
     this.#baseVisible = base.sizeBytes;
   }
@@ -104,7 +111,7 @@ export class Overlay {
     if (sizeBytes < this.#sizeBytes) {
       const last = Math.floor(sizeBytes / BLOCK_BYTES);
       const kept = sizeBytes - last * BLOCK_BYTES;
-      this.#blocks.removeFrom(kept === 0 ? last : last + 1);
+      await this.#blocks.removeFrom(kept === 0 ? last : last + 1);
       const partial = kept === 0 ? undefined : await this.#blocks.get(last);
       if (partial !== undefined) {
         const cut = Buffer.alloc(BLOCK_BYTES);
@@ -125,15 +132,16 @@ export class Overlay {
   }
 
   /** What reads differently once this is thrown away. */
-  ranges(): ByteRange[] {
+  ranges(): readonly ByteRange[] {
+    if (this.#blocks.count > RANGE_BLOCKS_MAX) return EVERYTHING;
     const blocks = [...this.#blocks.numbers()].map((block) => block + 1);
     const end = Math.min(this.#baseVisible, this.#base.sizeBytes);
     return [...rangesOfPages(blocks, BLOCK_BYTES).filter(({ offset }) => offset < end), { offset: end }];
   }
 
-  /** 1-based numbers of the pages that may differ from the base, ascending, none past the end. */
-  pagesTouched(pageBytes: number): number[] {
-    const pages = new Set<number>();
+  /** 1-based numbers of the pages that may differ from the base, none past the end. */
+  pagesTouched(pageBytes: number): PageBitmap {
+    const pages = new PageBitmap();
     const lastPage = Math.ceil(this.#sizeBytes / pageBytes);
     for (const block of this.#blocks.numbers()) {
       const from = Math.floor((block * BLOCK_BYTES) / pageBytes) + 1;
@@ -147,7 +155,12 @@ export class Overlay {
       const to = Math.min(Math.ceil(cutTo / pageBytes), lastPage);
       for (let page = from; page <= to; page += 1) pages.add(page);
     }
-    return [...pages].sort((a, b) => a - b);
+    return pages;
+  }
+
+  /** @throws ENOSPC when `bytes`, of which those kept here are a part, are past what may be uncommitted */
+  requireRoom(bytes: number): void {
+    this.#budget.require(bytes - this.heldBytes);
   }
 
   /** Gives back memory and temporary file; the overlay must not be used afterwards. */

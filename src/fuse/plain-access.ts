@@ -3,9 +3,8 @@
 // A reader sees the version that was newest when it opened the file; SQLite's own cache check (bytes 24-39) moves it
 // on. A writer holds the namespace's write lock from its first change on; what it wrote becomes one commit when it
 // closes the file and the content is a whole database, or at the latest when its last handle is gone. A database
-// that is cut off in the middle is never committed.
+// that is cut off in the middle is never committed, nor is anything of which a write was refused.
 
-import { UNLOCKED_WRITER_WAIT_MS_MAX } from '../limits.js';
 import { CHANGE_COUNTER_AT, HEADER_BYTES, isWhole, readHeader } from '../sqlite/header.js';
 import type { Writer } from '../store/write-lock.js';
 import { planCommit } from './commit-plan.js';
@@ -38,6 +37,8 @@ export class PlainAccess implements Writer {
   #cached: DatabaseVersion | undefined;
   #base: DatabaseVersion | undefined;
   #dirty: Overlay | undefined;
+  /** A write was refused: what there is now is part old, part new. */
+  #spoiled = false;
 
   constructor(file: MountedFile, cache: KernelCache) {
     this.file = file;
@@ -95,14 +96,19 @@ export class PlainAccess implements Writer {
   async write(fh: number, offset: number, data: Buffer, caller: Caller): Promise<void> {
     await this.#beginWriting(fh, caller);
     this.#cache.filled(this.#base!.head.version);
-    this.file.space.hold(this, this.#dirty!.heldBytes + data.length);
-    await this.#dirty!.write(offset, data);
+    await this.#change(async (dirty) => {
+      this.#requireRoom(dirty.heldBytes + data.length, offset + data.length);
+      await dirty.write(offset, data);
+    });
   }
 
   /** @param fh undefined for truncate(2) by path, which is a commit of its own when nobody has the file open */
   async truncate(fh: number | undefined, sizeBytes: number, caller: Caller): Promise<void> {
     await this.#beginWriting(fh, caller);
-    await this.#dirty!.truncate(sizeBytes);
+    await this.#change(async (dirty) => {
+      this.#requireRoom(dirty.heldBytes, sizeBytes);
+      await dirty.truncate(sizeBytes);
+    });
     if (fh === undefined && !this.#anyWriter()) await this.#finish();
   }
 
@@ -124,6 +130,24 @@ export class PlainAccess implements Writer {
   async release(fh: number): Promise<void> {
     this.#handles.delete(fh);
     if (this.writing && !this.#anyWriter()) await this.#finish();
+  }
+
+  async #change(change: (dirty: Overlay) => Promise<void>): Promise<void> {
+    try {
+      await change(this.#dirty!);
+    } catch (error) {
+      this.#spoiled = true;
+      // truncate(2) by path closes nothing.
+      if (!this.#anyWriter()) await this.#discard();
+      throw error;
+    }
+  }
+
+  /** A file that is made longer is stored with its holes. @throws ENOSPC */
+  #requireRoom(heldBytes: number, sizeBytes: number): void {
+    const bytes = Math.max(heldBytes, sizeBytes - this.#base!.sizeBytes);
+    this.#dirty!.requireRoom(bytes);
+    this.file.space.hold(this, bytes);
   }
 
   #handle(fh: number): PlainHandle {
@@ -163,15 +187,19 @@ export class PlainAccess implements Writer {
   }
 
   async #acquire(caller: Caller): Promise<void> {
-    const { writeLock } = this.file;
-    const deadlineMs = this.file.nowMs() + UNLOCKED_WRITER_WAIT_MS_MAX;
     this.pid = caller.pid;
+    if (!this.file.writeLock.tryAcquire(this)) await this.file.writerWaits.during(() => this.#waitForLock(caller));
+  }
+
+  async #waitForLock({ signal }: Caller): Promise<void> {
+    const { writeLock, writerWaits } = this.file;
+    const deadlineMs = this.file.nowMs() + writerWaits.waitMsMax;
     while (!writeLock.tryAcquire(this)) {
       const leftMs = deadlineMs - this.file.nowMs();
-      if (caller.signal.aborted) throw new RequestError('EINTR');
-      if (leftMs <= 0) throw new RequestError('EBUSY', 'another connection holds the write lock');
+      if (signal.aborted) throw new RequestError('EINTR');
+      if (leftMs <= 0) throw writerWaits.timedOut();
       // A reservation runs out without waking anybody.
-      await writeLock.released.wait(Math.min(leftMs, 20), caller.signal);
+      await writeLock.released.wait(Math.min(leftMs, 20), signal);
     }
   }
 
@@ -189,7 +217,8 @@ export class PlainAccess implements Writer {
   /** Nobody can write any more: commits what may be a version, and gives up the rest. */
   async #finish(): Promise<void> {
     try {
-      if (this.#dirty!.touched) {
+      if (this.#spoiled) this.file.log.warn('a copy of which a write was refused is discarded');
+      else if (this.#dirty!.touched) {
         if ((await this.#whole()) || (await this.#foreign())) await this.#commit();
         else this.file.log.warn('an incomplete copy of a database is discarded: its size is not what page 1 states');
       }
@@ -201,6 +230,8 @@ export class PlainAccess implements Writer {
   async #commit(): Promise<void> {
     const plan = await planCommit(this.file.namespace, this.#base!, this.#dirty!, 'copy');
     if (plan.request !== undefined) {
+      // SQLite without locks writes the old pages back: then nothing is left to commit, and all is well again.
+      if (this.#spoiled) throw new RequestError('EIO', 'a write was refused');
       const [head] = await commitTogether([{ file: this.file, request: plan.request }]);
       const version = this.file.committed(head!, plan.storedHeader);
       for (const handle of this.#handles.values()) handle.pinned = version;
@@ -213,6 +244,7 @@ export class PlainAccess implements Writer {
     const dirty = this.#dirty;
     this.#dirty = undefined;
     this.#base = undefined;
+    this.#spoiled = false;
     this.file.writeLock.release(this);
     this.file.space.release(this);
     await dirty?.dispose();

@@ -62,6 +62,18 @@ export class PrivateFile extends Node {
     if (request.size !== undefined) await this.#truncate(request.size);
   }
 
+  /** Nobody can reach it any more: gives its bytes back. */
+  discard(): void {
+    this.content
+      .dispose()
+      .catch((error: unknown) => this.connection.file.log.warn({ err: error }, 'a journal was kept'));
+  }
+
+  /** A journal that is only closed stays; one that was taken away may have been written on while it was open. */
+  override forgotten(): void {
+    if (this.connection.sibling(this.name) !== this) this.discard();
+  }
+
   async #truncate(sizeBytes: number): Promise<void> {
     if (this.kind === 'journal' && sizeBytes === 0) await this.connection.transaction.journalFinalised();
     await this.content.truncate(sizeBytes);

@@ -6,7 +6,7 @@
 
 import { statfsSync } from 'node:fs';
 import { SPACE_FLOOR_BYTES } from '../limits.js';
-import { RequestError } from './errno.js';
+import { LimitError } from './errno.js';
 
 /** How long a figure of the free space is good for; the reserve covers what others write meanwhile. */
 const FREE_SPACE_MS_MAX = 500;
@@ -32,7 +32,9 @@ export class SpaceBudget {
     if (this.#directory === undefined) return;
     const before = this.#held.get(holder) ?? 0;
     const total = this.#heldBytes - before + bytes;
-    if (bytes > before && this.#free() - total * STORED_FACTOR < SPACE_FLOOR_BYTES) throw new RequestError('ENOSPC');
+    if (bytes > before && this.#free() - total * STORED_FACTOR < SPACE_FLOOR_BYTES) {
+      throw new LimitError('ENOSPC', "bytes that stay free on the store's disk", undefined, SPACE_FLOOR_BYTES);
+    }
     this.#held.set(holder, bytes);
     this.#heldBytes = total;
   }

@@ -43,7 +43,8 @@ export class BufferedTransaction implements Transaction {
     getRange: (begin, end, options) => this.#getRange(begin, end, options ?? {}, false),
   };
   readonly #options: BufferedTransactionOptions;
-  readonly #beganMs: number;
+  /** Of the snapshot, once there is one: who waits for one is not too old for it. */
+  #beganMs: number;
   readonly #overlay = new WriteOverlay();
   #writtenBytes = 0;
   #opening: Promise<Snapshot> | undefined;
@@ -163,6 +164,7 @@ export class BufferedTransaction implements Transaction {
     this.#opening ??= this.#options.openSnapshot();
     const snapshot = await this.#opening;
     this.#requireRunning();
+    if (this.#opened === undefined) this.#beganMs = this.#options.monotonicMs();
     this.#opened = snapshot;
     return snapshot;
   }

@@ -6,7 +6,9 @@
 
 import { MvfuseError } from '../errors.js';
 import type { Engine, Transaction } from '../kv/engine.js';
+import { COMMITTING_BYTES_MAX } from '../limits.js';
 import type { Version } from '../version.js';
+import { ByteGate } from './byte-gate.js';
 import { validatePage, validateRequests } from './commit-request.js';
 import { bulkKeyPrefix, headKey, logKeyPrefix, pageKeyPrefix, shrinkKeyPrefix, timeKey } from './keys.js';
 import { readHead } from './namespaces.js';
@@ -52,6 +54,9 @@ export class Committer {
   readonly #engine: Engine;
   readonly #clock: () => number;
   readonly #limits: CommitLimits;
+  readonly #gate = new ByteGate(COMMITTING_BYTES_MAX);
+  /** Bulk commits take long; nobody but another of them waits for that. */
+  readonly #bulkGate = new ByteGate(COMMITTING_BYTES_MAX);
 
   constructor(engine: Engine, clock: () => number, limits: CommitLimits) {
     this.#engine = engine;
@@ -63,6 +68,14 @@ export class Committer {
   async commit(requests: readonly CommitRequest[]): Promise<CommittedMember[]> {
     validateRequests(requests);
     if (requests.length === 0) return [];
+    const { commitBytesMax, stageChunkBytesMax } = this.#limits;
+    const bytes = requests.reduce((sum, { bytesMax, sizeBytes }) => sum + (bytesMax ?? sizeBytes), 0);
+    const commit = (): Promise<CommittedMember[]> => this.#commit(requests);
+    if (bytes <= commitBytesMax) return this.#gate.pass(bytes, commit);
+    return this.#bulkGate.pass(commitBytesMax + stageChunkBytesMax, commit);
+  }
+
+  async #commit(requests: readonly CommitRequest[]): Promise<CommittedMember[]> {
     const stages: Stage[] = [];
     try {
       const members: TakenMember[] = [];

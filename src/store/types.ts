@@ -32,6 +32,8 @@ export interface CommitRequest {
   readonly base: Version;
   readonly pageBytes: number;
   readonly sizeBytes: number;
+  /** No more bytes of pages come than this; those of the whole file when it is left out. */
+  readonly bytesMax?: number;
   /**
    * The pages that differ from the base, each once, ascending; all of 1..count when pageBytes differs from the
    * base's. Consumed once, in order, possibly while earlier pages are being written.

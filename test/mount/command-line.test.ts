@@ -8,6 +8,15 @@ import { after, before, test } from 'node:test';
 import { Client, type Outcome, run, sqlite3 } from '../support/client.js';
 import { MAIN, TestMount } from '../support/mounted.js';
 
+const LIMIT_VARIABLES = [
+  'MVFUSE_CACHE_SIZE',
+  'MVFUSE_DIRTY_MEMORY',
+  'MVFUSE_DIRTY_LIMIT',
+  'MVFUSE_MAX_CONNECTIONS',
+  'MVFUSE_QUEUE_LENGTH',
+  'MVFUSE_WRITER_WAIT',
+];
+
 let base: string;
 let store: string;
 
@@ -38,7 +47,13 @@ test('--help and --version', async () => {
   for (const flag of ['--mountpoint', '--namespaces', '--store', '--no-create', '--read-only', '--allow-other']) {
     assert.ok(mount.stdout.includes(flag), flag);
   }
-  for (const name of ['MVFUSE_MOUNTPOINT', 'MVFUSE_NAMESPACES', 'MVFUSE_STORE', 'MVFUSE_LOG_FORMAT']) {
+  for (const name of [
+    'MVFUSE_MOUNTPOINT',
+    'MVFUSE_NAMESPACES',
+    'MVFUSE_STORE',
+    'MVFUSE_LOG_FORMAT',
+    ...LIMIT_VARIABLES,
+  ]) {
     assert.ok(mount.stdout.includes(name), name);
   }
   assert.match((await mvfuse('--version')).stdout, /^\d+\.\d+\.\d+\n$/);
@@ -54,6 +69,16 @@ test('bad input gives one clear sentence and status 2', async () => {
   await refused(2, /SQLite's own files/, '--mountpoint', dir, '--namespaces', 'a-journal=x', '--store', store);
   await refused(2, /URL of a store/, '--mountpoint', dir, '--namespaces', 'a=x', '--store', 'nonsense');
   await refused(2, /log-level/, '--mountpoint', dir, '--namespaces', 'a=x', '--log-level', 'loud');
+  const mounting = ['--mountpoint', dir, '--namespaces', 'a=x', '--store', store];
+  await refused(
+    2,
+    /'--cache-size <size>' argument 'much' .* is not a size from 0 to 1T/,
+    ...mounting,
+    '--cache-size',
+    'much',
+  );
+  await refused(2, /'--max-connections <count>' .* is not a whole number/, ...mounting, '--max-connections', '0');
+  await refused(2, /'--writer-wait <time>' .* is not a time/, ...mounting, '--writer-wait', '10');
   await refused(2, /lies inside the mount point/, '--mountpoint', base, '--namespaces', 'a=x', '--store', store);
   await refused(2, /unknown option/, '--mountpoint', dir, '--namespaces', 'a=b', '--nonsense');
   await refused(2, /positive number/, 'log', 'x', '--limit', '0', '--store', store);
@@ -90,6 +115,9 @@ test('environment variables stand for flags', async () => {
   const level = await environment({ ...common, MVFUSE_NO_CREATE: '1', MVFUSE_LOG_LEVEL: 'loud' });
   assert.equal(level.status, 2);
   assert.match(level.stderr, /MVFUSE_LOG_LEVEL|log-level/);
+  const size = await environment({ ...common, MVFUSE_NO_CREATE: '1', MVFUSE_DIRTY_MEMORY: '4X' });
+  assert.equal(size.status, 2);
+  assert.match(size.stderr, /MVFUSE_DIRTY_MEMORY.* is not a size from 1M to 1T/);
   const off = await environment({ ...common, MVFUSE_NO_CREATE: '0', MVFUSE_NAMESPACES: 'a=x@1' });
   assert.equal(off.status, 2);
   assert.match((await mvfuse('mount', '--help')).stdout, /MVFUSE_READ_ONLY/);

@@ -1,6 +1,7 @@
 // A daemon for tests: the real mount on a real store, told over IPC to trace requests, to answer the n-th request
 // of a kind with an errno, or to hold it until told to go on. Commands reach its store over the control socket.
-// Arguments: mountpoint, store URL, mappings, log level, dirty bytes kept in memory, whether the kernel caches pages.
+// Arguments: mountpoint, store URL, mappings, log level, dirty bytes that one file keeps in memory, whether the kernel
+// caches pages.
 
 import { resolve } from 'node:path';
 import { serveControl, socketPath } from '../../src/admin/control-socket.js';
@@ -9,6 +10,13 @@ import { parseNamespaces } from '../../src/config.js';
 import { type ErrorCode, MvfuseError } from '../../src/errors.js';
 import { type MountEntry, mountFiles } from '../../src/fuse/mount.js';
 import { openEngine, storeDirectory } from '../../src/kv/open.js';
+import {
+  CONNECTIONS_DEFAULT,
+  DIRTY_BYTES_DEFAULT,
+  DIRTY_MEMORY_SHARE,
+  FUSE_QUEUE_LENGTH_DEFAULT,
+  WRITER_WAIT_MS_DEFAULT,
+} from '../../src/limits.js';
 import { createLogger } from '../../src/logger.js';
 import { PageStore } from '../../src/store/page-store.js';
 import type { FaultCommand, FaultReply } from './mounted.js';
@@ -108,7 +116,16 @@ const mount = await mountFiles({
   entries,
   store,
   log: createLogger(level as 'warn', 'json'),
-  spill: { memoryBytesMax: Number(memoryBytes), directory: '/var/tmp' },
+  limits: {
+    connectionsMax: CONNECTIONS_DEFAULT,
+    queueLengthMax: FUSE_QUEUE_LENGTH_DEFAULT,
+    dirty: {
+      memoryBytesMax: Number(memoryBytes) / DIRTY_MEMORY_SHARE,
+      bytesMax: DIRTY_BYTES_DEFAULT,
+      directory: '/var/tmp',
+    },
+    writerWaitMs: WRITER_WAIT_MS_DEFAULT,
+  },
   readOnly: false,
   allowOther: false,
   kernelCache: kernelCache === 'true',

@@ -135,7 +135,7 @@ export class FaultMount extends TestMount {
   #replies: FaultReply[] = [];
   #waiting: Array<{ type: FaultReply['type']; resolve: (reply: FaultReply) => void }> = [];
 
-  /** @param memoryBytesMax dirty bytes kept in memory before they spill */
+  /** @param memoryBytesMax dirty bytes that one file keeps in memory before they spill */
   static async startFaulty(options: MountOptions = {}, memoryBytesMax = 64 * 1024): Promise<FaultMount> {
     const base = prepareBase(options.base);
     const args = [join(base, 'dbs'), `sqlite:${join(base, 'store')}`, options.namespaces ?? 'mydb=test'];

@@ -2,7 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { defaultStoreUrl, parseNamespaces, resolveMountpoint } from '../../src/config.js';
+import {
+  defaultStoreUrl,
+  formatSize,
+  parseCount,
+  parseDuration,
+  parseNamespaces,
+  parseSize,
+  resolveMountpoint,
+} from '../../src/config.js';
 import { isMvfuseError } from '../../src/errors.js';
 
 test('namespace mappings', () => {
@@ -45,4 +53,42 @@ test('the store may not lie inside the mount', () => {
   assert.equal(resolveMountpoint('/a/b', '/a/store'), '/a/b');
   assert.throws(() => resolveMountpoint('/a', '/a/store'));
   assert.throws(() => resolveMountpoint('/a', '/a'));
+});
+
+test('sizes, counts and times', () => {
+  const any = { min: 0, max: 2 ** 50 };
+  for (const [text, bytes] of [
+    ['0', 0],
+    ['4096', 4096],
+    ['64M', 67_108_864],
+    ['64 m', undefined],
+    ['64MiB', 67_108_864],
+    ['1g', 2 ** 30],
+    ['1.5K', 1536],
+    ['2T', 2 ** 41],
+    ['-1', undefined],
+    ['1P', undefined],
+    ['M', undefined],
+    ['', undefined],
+    ['1e6', undefined],
+  ] as const) {
+    if (bytes === undefined) assert.throws(() => parseSize(text, any), /is not a size/, text);
+    else assert.equal(parseSize(text, any), bytes, text);
+  }
+  assert.throws(
+    () => parseSize('1023K', { min: 2 ** 20, max: 2 ** 30 }),
+    /"1023K" is not a size from 1M to 1G, such as/,
+  );
+  for (const text of ['0', '1000', '64M', '16G', '3K', '1T']) assert.equal(formatSize(parseSize(text, any)), text);
+
+  assert.equal(parseCount('500', { min: 1, max: 500 }), 500);
+  for (const text of ['501', '0', '1.5', '-3', '', 'x', '1e2']) {
+    assert.throws(() => parseCount(text, { min: 1, max: 500 }), /is not a whole number from 1 to 500/, text);
+  }
+  const hour = { min: 0, max: 3_600_000 };
+  assert.equal(parseDuration('250ms', hour), 250);
+  assert.equal(parseDuration('0s', hour), 0);
+  assert.equal(parseDuration('1.5m', hour), 90_000);
+  for (const text of ['10', '61m', '-1s', 's', '1h'])
+    assert.throws(() => parseDuration(text, hour), /is not a time/, text);
 });

@@ -29,6 +29,10 @@ test('what nobody expected is an I/O error, an errno of the system stays what it
   assert.equal(errnoOf(new Error('x'), 'write'), Errno.EIO);
   assert.equal(errnoOf(undefined, 'write'), Errno.EIO);
   assert.equal(errnoOf(Object.assign(new Error('x'), { code: 'ENOSPC' }), 'write'), Errno.ENOSPC);
+  // SQLite knows only that one as a full disk.
+  for (const code of ['EDQUOT', 'EMFILE']) {
+    assert.equal(errnoOf(Object.assign(new Error('x'), { code }), 'write'), Errno.ENOSPC);
+  }
   assert.equal(errnoOf(new RequestError('EAGAIN'), 'read'), Errno.EAGAIN);
 });
 

@@ -10,6 +10,7 @@
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { MvfuseError } from '../../errors.js';
+import { KV_READ_CACHE_KIB } from '../../limits.js';
 import { settleLog, syncDirectory } from './durable-start.js';
 
 export const DATA_FILE = 'data.sqlite';
@@ -21,7 +22,7 @@ export const DATA_FORMAT = 1;
 export const INLINE_VALUE_BYTES_MAX = 200;
 
 const PAGE_BYTES = 4096;
-const CACHE_KIB = 16 * 1024;
+const WRITER_CACHE_KIB = 16 * 1024;
 /** How much of the write-ahead log is kept on disk once it was copied into the database. */
 const WAL_KEPT_BYTES = 64 * 1024 * 1024;
 const BUSY_MS = 5_000;
@@ -48,7 +49,7 @@ export function openForWriting(path: string, bytesMax: number | undefined): Data
     db.pragma('synchronous = FULL');
     db.pragma('wal_autocheckpoint = 0');
     db.pragma(`journal_size_limit = ${WAL_KEPT_BYTES}`);
-    db.pragma(`cache_size = -${CACHE_KIB}`);
+    db.pragma(`cache_size = -${WRITER_CACHE_KIB}`);
     if (isEmpty(db)) create(db);
     // The log exists by now, and keeps its name until this connection is closed.
     syncDirectory(dirname(path));
@@ -62,7 +63,7 @@ export function openForWriting(path: string, bytesMax: number | undefined): Data
 
 export function openForReading(path: string): Database.Database {
   const db = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
-  db.pragma(`cache_size = -${CACHE_KIB}`);
+  db.pragma(`cache_size = -${KV_READ_CACHE_KIB}`);
   return db;
 }
 

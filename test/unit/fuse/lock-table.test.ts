@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Errno, LimitError } from '../../../src/fuse/errno.js';
 import { type Lock, LockTable, type LockType } from '../../../src/fuse/lock-table.js';
 import { chooseSeed, randomInteger, seededRandom } from '../../support/random.js';
 
@@ -59,4 +60,18 @@ test('random locks agree with a table of bytes', () => {
       }
     }
   }
+});
+
+test('pieces of locks are limited, and giving all back is always possible', () => {
+  const table = new LockTable();
+  const full = (error: unknown): boolean => error instanceof LimitError && error.errno === Errno.ENOLCK;
+  table.set(lock(1, 'read', 0, 100_000));
+  const cut = (): void => {
+    for (let byte = 1; byte < 100_000; byte += 2) table.unlock(1n, byte, byte);
+  };
+  assert.throws(cut, full);
+  assert.throws(() => table.requireRoom(), full);
+  table.unlock(1n, 0, 100_000);
+  assert.ok(table.empty);
+  table.requireRoom();
 });

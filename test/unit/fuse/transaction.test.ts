@@ -6,11 +6,13 @@ import { tmpdir } from 'node:os';
 import { beforeEach, test } from 'node:test';
 import Database from 'better-sqlite3';
 import { pino } from 'pino';
+import { DirtyBudget } from '../../../src/fuse/dirty-budget.js';
 import { Errno, RequestError } from '../../../src/fuse/errno.js';
 import { KernelCache } from '../../../src/fuse/kernel-cache.js';
 import { MountedFile } from '../../../src/fuse/mounted-file.js';
 import { SpaceBudget } from '../../../src/fuse/space-budget.js';
 import { Transaction } from '../../../src/fuse/transaction.js';
+import { WriterWaits } from '../../../src/fuse/writer-waits.js';
 import { openEngine } from '../../../src/kv/open.js';
 import { readHeader } from '../../../src/sqlite/header.js';
 import { PageStore } from '../../../src/store/page-store.js';
@@ -30,7 +32,7 @@ beforeEach(async () => {
   nowMs = 0;
   journal.isHot = false;
   journal.inSuper = false;
-  const spill = { memoryBytesMax: 1 << 20, directory: tmpdir() };
+  const spill = new DirtyBudget({ memoryBytesMax: 1 << 20, bytesMax: 1 << 30, directory: tmpdir() });
   file = new MountedFile({
     name: 'db',
     namespace: id,
@@ -38,6 +40,7 @@ beforeEach(async () => {
     store,
     spill,
     space: new SpaceBudget(undefined, () => nowMs),
+    writerWaits: new WriterWaits({ waitMsMax: 1_000, countMax: 10 }),
     log: pino({ level: 'silent' }),
     nowMs: () => nowMs,
   });
