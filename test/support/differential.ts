@@ -9,6 +9,9 @@
 // - SQLite itself corrupts a database, a plain one too, when synchronous goes from OFF to anything else while a statement
 //   of an implicit transaction is still writing, and that transaction is then rolled back: it takes pages that it has
 //   spilled for pages that it has not. It is changed only while no statement is open.
+// - A DROP that SQLite refuses with SQLITE_LOCKED, because a statement is reading, leaves the connection with a schema cookie
+//   that the file does not have. When another connection gets there, the first one goes on with its old schema, and
+//   may corrupt the file, a plain one too. Nothing is dropped while a statement is open.
 // - A commit that the mount answers with an injected error is rolled back explicitly on the plain side.
 
 import assert from 'node:assert/strict';

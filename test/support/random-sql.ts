@@ -41,7 +41,7 @@ export class RandomSql {
     if (kind < 0.6) return this.#update(mood.careful);
     if (kind < 0.7) return this.#delete();
     if (kind < 0.85) return this.select();
-    if (kind < 0.93) return mood.careful && mood.reading ? this.select() : this.#define(mood.careful);
+    if (kind < 0.93) return this.#define(mood);
     return this.#savepoint(mood);
   }
 
@@ -123,7 +123,8 @@ export class RandomSql {
     return `DELETE FROM ${this.#table()} WHERE id BETWEEN ${from} AND ${from + this.integer(0, 30)}`;
   }
 
-  #define(careful: boolean): string {
+  #define({ careful, reading }: Mood): string {
+    if (careful && reading) return this.select();
     const table = this.#table();
     const index = `i${this.integer(0, 3)}`;
     const [schema, name] = table.includes('.') ? ['aux.', table.slice(4)] : ['', table];
@@ -131,9 +132,9 @@ export class RandomSql {
       case 0:
         return `CREATE INDEX IF NOT EXISTS ${schema}${index} ON ${name}(a, b)`;
       case 1:
-        return `DROP INDEX IF EXISTS ${schema}${index}`;
+        return reading ? this.select() : `DROP INDEX IF EXISTS ${schema}${index}`;
       case 2:
-        return `DROP TABLE IF EXISTS ${table}`;
+        return reading ? this.select() : `DROP TABLE IF EXISTS ${table}`;
       case 3:
       case 4:
         return createTable(table);
