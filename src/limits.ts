@@ -71,8 +71,21 @@ export const NAMESPACE_NAME_BYTES_MAX = 200;
 /** Decoded pages kept in memory per store. */
 export const PAGE_CACHE_BYTES_DEFAULT = 64 * 1024 * 1024;
 
+/** How long the end of a mount waits for requests that are being served: commits above all. */
+export const MOUNT_CLOSE_WAIT_MS_MAX = 5_000;
+
+/** How long closing a store waits for what is under way; a daemon that is told to stop must not wait for ever. */
+export const STORE_CLOSE_WAIT_MS_MAX = 5_000;
+
+/** Locks on one open file: far more than SQLite's, few enough to be looked through for each request. */
+export const LOCKS_MAX = 4_096;
+
 /** Uncommitted bytes one open file keeps in memory before they spill to a temporary file. */
 export const DIRTY_MEMORY_BYTES_DEFAULT = 16 * 1024 * 1024;
+
+/** The same of all open files together; one that has no more than the second figure is left alone. */
+export const DIRTY_MEMORY_TOTAL_BYTES_MAX = 64 * 1024 * 1024;
+export const DIRTY_MEMORY_KEPT_BYTES = 256 * 1024;
 
 /** Free space that uncommitted writes leave on the store's disk: its log, and other programs. */
 export const SPACE_FLOOR_BYTES = 64 * 1024 * 1024;

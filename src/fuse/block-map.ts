@@ -1,4 +1,5 @@
-// Blocks of uncommitted bytes, in memory up to a limit and past it in a temporary file.
+// Blocks of uncommitted bytes, in memory up to a limit and past it in a temporary file. Besides the limit of each file
+// there is one for all of them together; past it those spill that are written and hold much.
 //
 // The temporary file is unlinked as soon as it is open, so that nothing of it outlives the process. A block that
 // is set again after it was spilled is in memory again; its place in the file is used for another one.
@@ -6,6 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DIRTY_MEMORY_KEPT_BYTES } from '../limits.js';
 
 export const BLOCK_BYTES = 4096;
 /** Blocks written to the file at once; Linux takes at most 1,024 pieces. */
@@ -15,6 +17,18 @@ export interface SpillOptions {
   readonly memoryBytesMax: number;
   /** Where temporary files are made. */
   readonly directory: string;
+  /** What all files may have in memory together; without it, nothing but their own limits holds. */
+  readonly shared?: SharedMemory;
+}
+
+/** Counts what several files have in memory. */
+export class SharedMemory {
+  readonly bytesMax: number;
+  heldBytes = 0;
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
 }
 
 export class BlockMap {
@@ -72,9 +86,9 @@ export class BlockMap {
   async set(block: number, bytes: Buffer): Promise<void> {
     const held = this.#blocks.get(block);
     if (typeof held === 'number') this.#freePlaces.push(held);
-    if (typeof held !== 'object') this.#inMemory += 1;
+    if (typeof held !== 'object') this.#keep(1);
     this.#blocks.set(block, bytes);
-    if (this.#inMemory * BLOCK_BYTES > this.#options.memoryBytesMax) await this.#spill();
+    if (this.#tooMany) await this.#spill();
   }
 
   /** Forgets the blocks from `first` on. */
@@ -82,7 +96,7 @@ export class BlockMap {
     for (const [block, held] of this.#blocks) {
       if (block < first) continue;
       if (typeof held === 'number') this.#freePlaces.push(held);
-      else this.#inMemory -= 1;
+      else this.#keep(-1);
       this.#blocks.delete(block);
     }
   }
@@ -90,12 +104,25 @@ export class BlockMap {
   /** Forgets everything and gives the temporary file's space back. */
   async clear(): Promise<void> {
     this.#blocks.clear();
-    this.#inMemory = 0;
+    this.#keep(-this.#inMemory);
     this.#places = 0;
     this.#freePlaces = [];
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
+  }
+
+  get #tooMany(): boolean {
+    const { memoryBytesMax, shared } = this.#options;
+    const bytes = this.#inMemory * BLOCK_BYTES;
+    if (bytes > memoryBytesMax) return true;
+    return shared !== undefined && shared.heldBytes > shared.bytesMax && bytes > DIRTY_MEMORY_KEPT_BYTES;
+  }
+
+  /** Counts blocks that come into memory, or leave it. */
+  #keep(blocks: number): void {
+    this.#inMemory += blocks;
+    if (this.#options.shared !== undefined) this.#options.shared.heldBytes += blocks * BLOCK_BYTES;
   }
 
   /** Writes what is in memory to the file, in as few and as large pieces as free places allow. */
@@ -119,7 +146,7 @@ export class BlockMap {
       }
       if (reused === undefined) this.#places += group.length;
       for (const [index, [block]] of group.entries()) this.#blocks.set(block, place + index);
-      this.#inMemory -= group.length;
+      this.#keep(-group.length);
       done += group.length;
     }
   }

@@ -257,7 +257,7 @@ export class Connection {
 
   async #remove(file: PrivateFile): Promise<void> {
     this.#privateFiles.delete(file.name);
-    await file.content.dispose();
+    await file.removed();
   }
 }
 

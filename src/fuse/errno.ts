@@ -21,6 +21,7 @@ export const Errno = {
   EFBIG: 27,
   ENOSPC: 28,
   EROFS: 30,
+  ENOLCK: 37,
   ENOSYS: 38,
   EOPNOTSUPP: 95,
   ENOTCONN: 107,

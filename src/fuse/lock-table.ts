@@ -2,7 +2,9 @@
 // range replaces what that owner held there. An owner is the kernel's lock_owner, one per process; each lock
 // remembers the handle that took it, because it ends with that handle.
 
+import { LOCKS_MAX } from '../limits.js';
 import { overlaps } from '../sqlite/lock-bytes.js';
+import { RequestError } from './errno.js';
 
 export type LockType = 'read' | 'write';
 
@@ -44,13 +46,12 @@ export class LockTable {
     );
   }
 
-  /** Sets the range for the owner; the caller has checked that there is no conflict. */
+  /** Sets the range for the owner; the caller has checked that there is no conflict. @throws ENOLCK past LOCKS_MAX */
   set(lock: Lock): void {
-    this.#cut(lock.start, lock.end, (held) => held.owner === lock.owner);
-    this.#locks.push(lock);
+    this.#cut(lock.start, lock.end, (held) => held.owner === lock.owner, lock);
   }
 
-  /** Removes what the owner holds in start..end. */
+  /** Removes what the owner holds in start..end. @throws ENOLCK when that would leave more than LOCKS_MAX pieces */
   unlock(owner: bigint, start: number, end: number): void {
     this.#cut(start, end, (held) => held.owner === owner);
   }
@@ -62,7 +63,7 @@ export class LockTable {
     return this.#locks.length !== before;
   }
 
-  #cut(start: number, end: number, affected: (lock: Lock) => boolean): void {
+  #cut(start: number, end: number, affected: (lock: Lock) => boolean, added?: Lock): void {
     const rest: Lock[] = [];
     for (const lock of this.#locks) {
       if (!affected(lock) || !overlaps(start, end, lock.start, lock.end)) {
@@ -72,6 +73,8 @@ export class LockTable {
       if (lock.start < start) rest.push({ ...lock, end: start - 1 });
       if (lock.end > end) rest.push({ ...lock, start: end + 1 });
     }
+    if (added !== undefined) rest.push(added);
+    if (rest.length > LOCKS_MAX && rest.length > this.#locks.length) throw new RequestError('ENOLCK');
     this.#locks = rest;
   }
 }

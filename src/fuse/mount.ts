@@ -3,12 +3,18 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { MvfuseError } from '../errors.js';
-import { FUSE_QUEUE_LENGTH_MAX, FUSE_WRITE_BYTES_MAX } from '../limits.js';
+import {
+  DIRTY_MEMORY_TOTAL_BYTES_MAX,
+  FUSE_QUEUE_LENGTH_MAX,
+  FUSE_WRITE_BYTES_MAX,
+  MOUNT_CLOSE_WAIT_MS_MAX,
+} from '../limits.js';
 import { Session } from '../native/binding.js';
+import { settledWithin } from '../settle.js';
 import type { MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Head, NamespaceId } from '../store/types.js';
-import type { SpillOptions } from './block-map.js';
+import { SharedMemory, type SpillOptions } from './block-map.js';
 import { ConnectionsDirectory } from './connections-directory.js';
 import { DatabaseVersion } from './database-version.js';
 import { Dispatcher, type Intercept } from './dispatcher.js';
@@ -46,7 +52,10 @@ export interface Mount {
   readonly ended: Promise<void>;
   /** Its files, who has them open, and what they are doing. */
   status(): Promise<MountStatus>;
-  /** Takes the mount away: open transactions are discarded, commits under way are finished first. */
+  /**
+   * Takes the mount away: open transactions are discarded, commits under way are finished first. Requests that take
+   * longer than MOUNT_CLOSE_WAIT_MS_MAX are answered with an error.
+   */
   close(): Promise<void>;
 }
 
@@ -55,6 +64,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
   const { store, log } = options;
   const nowMs = (): number => performance.now();
   const space = new SpaceBudget(options.spaceDirectory, nowMs);
+  const spill = { ...options.spill, shared: new SharedMemory(DIRTY_MEMORY_TOTAL_BYTES_MAX) };
   const inodes = new InodeTable();
   const newInode = (): ReturnType<InodeTable['next']> => inodes.next();
   const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
@@ -75,10 +85,10 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
   inodes.addPermanent(connections);
   for (const entry of options.entries) {
     if (entry.pinned !== undefined) {
-      const version = await DatabaseVersion.open(store, entry.namespace, entry.pinned);
+      const version = DatabaseVersion.shown(store, entry.namespace, entry.pinned);
       inodes.addPermanent(root.addSnapshot(entry.name, version));
     } else {
-      const file = new MountedFile({ ...entry, store, log, spill: options.spill, space, nowMs });
+      const file = new MountedFile({ ...entry, store, log, spill, space, nowMs });
       inodes.addPermanent(root.addDatabase(file));
     }
   }
@@ -100,7 +110,11 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
           queueLengthMax: FUSE_QUEUE_LENGTH_MAX,
         },
         (requests) => dispatcher.receive(requests),
-        (error) => (error === undefined ? resolve() : reject(error)),
+        (error) => {
+          dispatcher.close();
+          if (error === undefined) resolve();
+          else reject(error);
+        },
       );
       dispatcher.attach(session);
     } catch (error) {
@@ -112,13 +126,20 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
   if (session === undefined) await ended;
   ended.catch(() => undefined);
   const status = (): Promise<MountStatus> => mountStatus(options.mountpoint, root.files(), connections.connections());
-  return { ended, status, close: () => closeMount(session!, connections, ended) };
+  return { ended, status, close: () => closeMount(session!, connections, log, ended) };
 }
 
-async function closeMount(session: Session, connections: ConnectionsDirectory, ended: Promise<void>): Promise<void> {
+async function closeMount(
+  session: Session,
+  connections: ConnectionsDirectory,
+  log: Logger,
+  ended: Promise<void>,
+): Promise<void> {
   session.unmount();
   // Whoever waits in line was not answered yet; what is being served is answered before the session goes.
-  await Promise.all([...connections.connections()].map((connection) => connection.perform(false, async () => {})));
+  const lines = [...connections.connections()].map((connection) => connection.perform(false, async () => {}));
+  const served = await settledWithin(lines, MOUNT_CLOSE_WAIT_MS_MAX);
+  if (!served) log.warn({ waitedMs: MOUNT_CLOSE_WAIT_MS_MAX }, 'requests that are still being served get an error');
   session.close();
   await ended.catch(() => undefined);
 }

@@ -17,6 +17,8 @@ export class PrivateFile extends Node {
   /** The daemon may take a journal away, so its name is asked for each time. */
   override readonly entryTtlMs = 0;
   #timeMs: number;
+  /** It has no name any more; who has it open may still use it. */
+  #removed = false;
 
   constructor(ino: InodeNumber, connection: Connection, name: string, kind: PrivateFileKind) {
     super(ino);
@@ -29,6 +31,17 @@ export class PrivateFile extends Node {
 
   override get connection(): Connection {
     return this.#connection;
+  }
+
+  /** Its name is gone. */
+  async removed(): Promise<void> {
+    this.#removed = true;
+    await this.content.dispose();
+  }
+
+  /** What was written after that goes now. */
+  override forgotten(): void {
+    if (this.#removed) void this.content.dispose();
   }
 
   /** Whether SQLite would roll back from it. */

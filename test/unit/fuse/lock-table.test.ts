@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Errno } from '../../../src/fuse/errno.js';
 import { type Lock, LockTable, type LockType } from '../../../src/fuse/lock-table.js';
+import { LOCKS_MAX } from '../../../src/limits.js';
 import { chooseSeed, randomInteger, seededRandom } from '../../support/random.js';
 
 function lock(owner: number, type: LockType, start: number, end: number, fh = 1): Lock {
@@ -26,6 +28,19 @@ test('a handle takes its locks with it, for one owner or for all', () => {
   assert.equal(table.dropHandle(5, 1n), true);
   assert.ok(table.holds(0, 9, 'read', 2n) && !table.holds(0, 9, 'read', 1n));
   assert.equal(table.dropHandle(5), true);
+  assert.ok(table.empty);
+});
+
+test('there are only so many locks, and pieces of one', () => {
+  const table = new LockTable();
+  for (let at = 0; at < LOCKS_MAX; at += 1) table.set(lock(1, 'read', 2 * at, 2 * at));
+  assert.throws(() => table.set(lock(2, 'read', 0, 0)), { errno: Errno.ENOLCK });
+  assert.equal(table.holds(0, 0, 'read', 2n), false);
+  table.unlock(1n, 0, 0);
+  table.set(lock(2, 'read', 100_000, 100_002));
+  assert.throws(() => table.unlock(2n, 100_001, 100_001), { errno: Errno.ENOLCK });
+  table.unlock(2n, 0, 200_000);
+  table.unlock(1n, 0, 200_000);
   assert.ok(table.empty);
 });
 

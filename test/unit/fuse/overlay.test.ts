@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
+import { SharedMemory } from '../../../src/fuse/block-map.js';
 import { EMPTY_BASE, Overlay } from '../../../src/fuse/overlay.js';
+import { DIRTY_MEMORY_KEPT_BYTES } from '../../../src/limits.js';
 import { chooseSeed, randomInteger, seededRandom } from '../../support/random.js';
 
 for (const memoryBytesMax of [1 << 30, 8192, 0]) {
@@ -59,6 +61,24 @@ for (const memoryBytesMax of [1 << 30, 8192, 0]) {
     await overlay.dispose();
   });
 }
+
+test('files share what they may have in memory, and give it back', async () => {
+  const shared = new SharedMemory(1 << 20);
+  const spill = { memoryBytesMax: 1 << 30, directory: tmpdir(), shared };
+  const overlays = Array.from({ length: 10 }, () => new Overlay(EMPTY_BASE, spill));
+  const bytesMax = shared.bytesMax + overlays.length * DIRTY_MEMORY_KEPT_BYTES;
+  const bytes = Buffer.alloc(1 << 20, 'x');
+  for (const overlay of overlays) {
+    await overlay.write(0, Buffer.from(bytes));
+    assert.ok(shared.heldBytes <= bytesMax, `${shared.heldBytes} bytes`);
+  }
+  for (const overlay of overlays) {
+    assert.ok((await overlay.read(0, bytes.length)).equals(bytes));
+    await overlay.truncate(5_000);
+    await overlay.dispose();
+  }
+  assert.equal(shared.heldBytes, 0);
+});
 
 test('an untouched overlay says so', async () => {
   const overlay = new Overlay(EMPTY_BASE, { memoryBytesMax: 0, directory: tmpdir() });
