@@ -9,6 +9,7 @@ export async function mountStatus(
   mountpoint: string,
   files: Iterable<MountedFile>,
   connections: Iterable<Connection>,
+  inodes: number,
 ): Promise<MountStatus> {
   const open = [...connections].filter((connection) => connection.open);
   const describe = async (file: MountedFile): Promise<FileStatus> => ({
@@ -18,7 +19,7 @@ export async function mountStatus(
     connections: open.filter((connection) => connection.file === file).map(connectionStatus),
     writer: writerOf(file),
   });
-  return { mountpoint, files: await Promise.all([...files].map(describe)) };
+  return { mountpoint, inodes, files: await Promise.all([...files].map(describe)) };
 }
 
 function connectionStatus({ id, openers, transaction }: Connection): ConnectionStatus {

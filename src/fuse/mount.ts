@@ -125,7 +125,8 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
   });
   if (session === undefined) await ended;
   ended.catch(() => undefined);
-  const status = (): Promise<MountStatus> => mountStatus(options.mountpoint, root.files(), connections.connections());
+  const status = (): Promise<MountStatus> =>
+    mountStatus(options.mountpoint, root.files(), connections.connections(), inodes.count);
   return { ended, status, close: () => closeMount(session!, connections, log, ended) };
 }
 
