@@ -12,7 +12,7 @@ import { LEDGER_READ, LEDGER_SCHEMA, LedgerState, ledgerTransaction } from '../s
 import { FaultMount, MAIN } from '../support/mounted.js';
 import type { StoreAccess, StoreFault } from '../support/store-faults.js';
 
-const NAMESPACES = 'ill=ill,well=well';
+const NAMESPACES = 'ill=ill,sick=sick,well=well';
 const MET_MS_MAX = 20_000;
 /** A killed client must be gone by then. */
 const GONE_MS_MAX = 15_000;
@@ -26,8 +26,11 @@ before(async () => {
   mount = await FaultMount.startFaulty({ namespaces: NAMESPACES, logLevel: 'silent' });
   bystander = await Bystander.start(mount.path('well'));
   const client = newClient();
-  await client.open(mount.path('ill'));
-  await client.script(LEDGER_SCHEMA);
+  for (const name of ['ill', 'sick']) {
+    await client.open(mount.path(name));
+    await client.script(LEDGER_SCHEMA);
+    await client.close();
+  }
   await client.end();
 });
 
@@ -220,22 +223,28 @@ test('nothing stays behind of clients that were killed while they waited', async
 });
 
 test('a daemon that is told to stop does, whatever hangs, and its clients get errors', async () => {
-  for (const access of ['reads', 'commits'] as const) {
-    await restartWithFault(access, 'hang');
-    const client = newClient();
-    const work = client.open(mount.path('ill')).then(() => commit(client, 8));
-    work.catch(() => undefined);
-    await met(access);
-    const startMs = Date.now();
-    mount.child.kill('SIGTERM');
+  await restartWithFault('commits', 'hang');
+  const writer = newClient();
+  await writer.open(mount.path('ill'));
+  const commits = commit(writer, 8);
+  commits.catch(() => undefined);
+  await met('commits');
+  await mount.failStore('sick', 'reads', 'hang');
+  const reader = newClient();
+  const reads = reader.open(mount.path('sick')).then(() => reader.exec(LEDGER_READ));
+  reads.catch(() => undefined);
+  await met('reads');
+  const startMs = Date.now();
+  mount.child.kill('SIGTERM');
+  for (const work of [commits, reads]) {
     await assert.rejects(work, (error: ClientError) => /^SQLITE_(IOERR|CANTOPEN)/.test(error.code));
-    assert.equal(await mount.exited(), 0);
-    const msMax = MOUNT_CLOSE_WAIT_MS_MAX + 2 * STORE_CLOSE_WAIT_MS_MAX + 5_000;
-    assert.ok(Date.now() - startMs < msMax, `the daemon took ${Date.now() - startMs} ms to end`);
-    assert.ok(!mount.mounted);
-    await bystander.kill();
-    mount = await FaultMount.startFaulty({ base: mount.base, namespaces: NAMESPACES, logLevel: 'silent' });
-    bystander = await Bystander.start(mount.path('well'));
-    await checkLedger();
   }
+  assert.equal(await mount.exited(), 0);
+  const msMax = MOUNT_CLOSE_WAIT_MS_MAX + 2 * STORE_CLOSE_WAIT_MS_MAX + 5_000;
+  assert.ok(Date.now() - startMs < msMax, `the daemon took ${Date.now() - startMs} ms to end`);
+  assert.ok(!mount.mounted);
+  await bystander.kill();
+  mount = await FaultMount.startFaulty({ base: mount.base, namespaces: NAMESPACES, logLevel: 'silent' });
+  bystander = await Bystander.start(mount.path('well'));
+  await checkLedger();
 });
