@@ -90,6 +90,12 @@ export const PAGE_CACHE_BYTES_DEFAULT = 64 * 1024 * 1024;
 /** SQLite's own page cache of each read connection: its inner pages. All of them together stay at 64 MiB. */
 export const KV_READ_CACHE_KIB = 4 * 1024;
 
+/** How long the end of a mount waits for requests that are being served: commits above all. */
+export const MOUNT_CLOSE_WAIT_MS_MAX = 5_000;
+
+/** How long closing a store waits for what is under way; a daemon that is told to stop must not wait for ever. */
+export const STORE_CLOSE_WAIT_MS_MAX = 5_000;
+
 /** Uncommitted bytes of all connections in memory; what is more lies in temporary files. */
 export const DIRTY_MEMORY_BYTES_DEFAULT = 32 * 1024 * 1024;
 

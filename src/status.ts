@@ -4,6 +4,8 @@ import type { Head } from './store/types.js';
 
 export interface MountStatus {
   readonly mountpoint: string;
+  /** How many the kernel remembers. */
+  readonly inodes: number;
   readonly files: FileStatus[];
   readonly limits: LimitsStatus;
 }

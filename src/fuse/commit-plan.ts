@@ -3,6 +3,7 @@
 // The page size and, for SQLite's own commits, the size come from the page 1 that is being committed. Pages
 // equal to the base are dropped; counters, library number and the wish for a write-ahead log are no content.
 
+import { isMvfuseError } from '../errors.js';
 import { PAGE_BYTES_DEFAULT } from '../limits.js';
 import { HEADER_BYTES, type Header, readHeader, sameContent, stampHeader } from '../sqlite/header.js';
 import { lockBytePage } from '../sqlite/lock-bytes.js';
@@ -119,10 +120,24 @@ class PageCutter {
 
   async #dropUnchanged(pages: PageBitmap, group: readonly number[]): Promise<void> {
     if (group.length === 0) return;
-    const before = await this.base.pages(group as PageNumber[]);
+    const before = await this.#before(group as PageNumber[]);
     for (const [index, number] of group.entries()) {
-      if (this.#same(number, await this.#view(number), before[index]!)) pages.delete(number);
+      const old = before[index];
+      if (old !== undefined && this.#same(number, await this.#view(number), old)) pages.delete(number);
     }
+  }
+
+  /** Pages of the base; undefined for one that is damaged, which being written anew mends. */
+  async #before(group: readonly PageNumber[]): Promise<Array<Buffer | undefined>> {
+    try {
+      return await this.base.pages(group);
+    } catch (error) {
+      if (!isMvfuseError(error, 'CORRUPT')) throw error;
+      if (group.length === 1) return [undefined];
+    }
+    const pages: Array<Buffer | undefined> = [];
+    for (const number of group) pages.push(...(await this.#before([number])));
+    return pages;
   }
 
   /** Neighbours are read together. */

@@ -2,8 +2,9 @@
 //
 // N comes from a counter that starts at a random value with every daemon, so that a path resolved before a restart
 // never names somebody else's connection. It is given out when the symlink is read; the same thread gets the same
-// one again until it opens it, because programs compare stat(path) with fstat. A connection that was closed is given
-// out again, so the kernel needs to remember only as many as were ever open at once.
+// one again until it opens it, because programs compare stat(path) with fstat. A connection that was closed, or whose
+// thread ended without opening it, is given out again, so the kernel needs to remember only as many as were ever in use
+// at once.
 
 import { UNOPENED_CONNECTIONS_MAX } from '../limits.js';
 import type { Attributes, DirectoryEntry } from '../native/binding.js';
@@ -22,11 +23,14 @@ import {
   TTL_LONG_MS,
 } from './node.js';
 import type { PrivateFile } from './private-file.js';
+import { isGone } from './process-name.js';
 import { SuperJournals } from './super-journals.js';
 
 export const CONNECTIONS_DIRECTORY = '.c';
 const ID_DIGITS = 12;
 const ID_COUNT = 16 ** ID_DIGITS;
+/** Threads that are looked for before a new connection is made, those that came first. */
+const THREADS_LOOKED_FOR_MAX = 32;
 
 export interface ConnectionsOptions {
   readonly ino: InodeNumber;
@@ -79,7 +83,7 @@ export class ConnectionsDirectory extends Node {
     const key = `${caller.pid} ${file.name}`;
     let id = this.#unopened.get(key);
     if (id === undefined) {
-      id = this.#reuse(file.name) ?? this.#newId();
+      id = this.#reuse(file.name) ?? this.#reuseOfGone(file.name) ?? this.#newId();
       this.#unopened.set(key, id);
       this.#boundUnopened();
     }
@@ -144,6 +148,21 @@ export class ConnectionsDirectory extends Node {
     return id;
   }
 
+  /** Takes back what was resolved by threads that are gone: those of `stat`, and of killed programs. */
+  #reuseOfGone(fileName: string): string | undefined {
+    let looked = 0;
+    for (const [key, id] of this.#unopened) {
+      if (looked++ === THREADS_LOOKED_FOR_MAX) break;
+      if (isGone(Number.parseInt(key, 10))) this.#takeBack(key, id);
+    }
+    return this.#reuse(fileName);
+  }
+
+  #takeBack(key: string, id: string): void {
+    this.#unopened.delete(key);
+    this.closed(id, key.slice(key.indexOf(' ') + 1));
+  }
+
   #issued(name: string): boolean {
     if (!/^[0-9a-f]{12}$/.test(name)) return false;
     const distance = (Number.parseInt(name, 16) - this.#firstId + ID_COUNT) % ID_COUNT;
@@ -154,8 +173,7 @@ export class ConnectionsDirectory extends Node {
   #boundUnopened(): void {
     if (this.#unopened.size <= UNOPENED_CONNECTIONS_MAX) return;
     const [key, id] = this.#unopened.entries().next().value!;
-    this.#unopened.delete(key);
-    this.closed(id, key.slice(key.indexOf(' ') + 1));
+    this.#takeBack(key, id);
   }
 }
 

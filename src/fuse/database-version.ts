@@ -6,12 +6,12 @@ import type { Head, NamespaceId, PageNumber } from '../store/types.js';
 
 export class DatabaseVersion {
   readonly head: Head;
-  /** Undefined where the version holds no SQLite database. */
+  /** Undefined where the version holds no SQLite database, or is only shown. */
   readonly header: Header | undefined;
   readonly #store: PageStore;
   readonly #namespace: NamespaceId;
 
-  /** For a version whose header is known already; `open` reads it. */
+  /** For a version whose header is known already; `open` reads it, `shown` needs none. */
   constructor(store: PageStore, namespace: NamespaceId, head: Head, header: Header | undefined) {
     this.#store = store;
     this.#namespace = namespace;
@@ -23,6 +23,11 @@ export class DatabaseVersion {
     if (head.sizeBytes === 0) return new DatabaseVersion(store, namespace, head, undefined);
     const [first] = await store.readPages(namespace, head, [1 as PageNumber]);
     return new DatabaseVersion(store, namespace, head, readHeader(first!));
+  }
+
+  /** For `pieces` alone, so that a page 1 that cannot be read concerns only those who read it. */
+  static shown(store: PageStore, namespace: NamespaceId, head: Head): DatabaseVersion {
+    return new DatabaseVersion(store, namespace, head, undefined);
   }
 
   get sizeBytes(): number {

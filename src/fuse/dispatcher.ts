@@ -2,7 +2,7 @@
 //
 // Nothing that a request does may escape: whatever is thrown becomes an errno for that request alone. Requests of
 // one SQLite connection are served in order, one at a time; a lock that is waited for leaves that line while it
-// waits, and an interrupted caller gets EINTR.
+// waits, and an interrupted caller gets EINTR. Callers that are dying do not wait for ever (dying-callers.ts).
 
 import { constants } from 'node:fs';
 import type { Logger } from 'pino';
@@ -17,16 +17,21 @@ import {
 } from '../native/binding.js';
 import { Database } from './connection.js';
 import { describe } from './describe.js';
-import { errnoOf, LimitError, LockHeldError, RequestError } from './errno.js';
+import { DyingCallers } from './dying-callers.js';
+import { Errno, errnoOf, LimitError, LockHeldError, RequestError } from './errno.js';
 import type { InodeTable } from './inode-table.js';
 import type { ByteRange } from './kernel-cache.js';
 import { LimitLog } from './limit-log.js';
 import type { CachePolicy, Caller, Node, OpenMode } from './node.js';
 import { PrivateFile } from './private-file.js';
 import { fileSystemSpace } from './space.js';
+import { Turns } from './turns.js';
 
 /** A lock that is waited for looks again at least this often: a reservation runs out without a wake-up. */
 const LOCK_POLL_MS = 25;
+
+/** Writes of this length take turns: cutting them into blocks takes about as long as some hundred small requests. */
+const LARGE_WRITE_BYTES = 64 * 1024;
 
 /**
  * Sees every request just before it is served; what it returns (or resolves to) answers the request with that
@@ -44,7 +49,11 @@ export interface DispatcherOptions {
   readonly intercept?: Intercept | undefined;
 }
 
-type Answer = (session: Session, unique: number) => void;
+interface Answer {
+  (session: Session, unique: number): void;
+  /** Takes back what only a caller that has got the answer could use. */
+  readonly undo?: () => Promise<void>;
+}
 
 const CACHE_FLAGS: Record<CachePolicy, number> = {
   direct: OPEN_DIRECT_IO | OPEN_KEEP_CACHE,
@@ -62,6 +71,10 @@ export class Dispatcher {
   readonly #inodes: InodeTable;
   readonly #interrupts = new Map<number, AbortController>();
   readonly #limitLog: LimitLog;
+  readonly #callers = new DyingCallers((request) => {
+    this.#give(request, (session, unique) => session.replyError(unique, Errno.EINTR));
+  });
+  readonly #turns = new Turns();
   #lastHandle = 0;
   #handles = 0;
   #unanswered = 0;
@@ -88,13 +101,20 @@ export class Dispatcher {
         for (const { nodeid, count } of request.forgets) this.#inodes.forget(nodeid, count);
       } else if (request.op === 'interrupt') {
         this.#interrupts.get(request.target)?.abort();
+        this.#callers.interrupted(request.target);
       } else {
         void this.#answer(request);
       }
     }
   }
 
+  /** The session is over. */
+  close(): void {
+    this.#callers.close();
+  }
+
   async #answer(request: Request): Promise<void> {
+    this.#callers.came(request);
     let answer: Answer;
     this.#unanswered += 1;
     try {
@@ -108,6 +128,11 @@ export class Dispatcher {
       this.#unanswered -= 1;
       this.#interrupts.delete(request.unique);
     }
+    if (this.#callers.served(request)) this.#give(request, answer);
+    else await answer.undo?.().catch((error: unknown) => this.#logFailure(request, error, Errno.EINTR));
+  }
+
+  #give(request: Request, answer: Answer): void {
     try {
       answer(this.#session!, request.unique);
     } catch (error) {
@@ -160,16 +185,18 @@ export class Dispatcher {
         return this.#create(node, request.name);
       case 'read': {
         const pieces = await node.read(request.fh, request.offset, request.size);
-        return (session, unique) => {
+        const answer: Answer = (session, unique) => {
           try {
             session.replyData(unique, pieces);
           } finally {
             node.readAnswered(pieces);
           }
         };
+        return Object.assign(answer, { undo: async () => node.readAnswered(pieces) });
       }
       case 'write': {
         const { length } = request.data;
+        if (length >= LARGE_WRITE_BYTES) await this.#turns.next();
         await node.write(request.fh, request.offset, request.data, this.#caller(request));
         return (session, unique) => session.replyWrite(unique, length);
       }
@@ -230,7 +257,12 @@ export class Dispatcher {
     const mode = openMode(flags);
     const policy = await node.open(fh, mode, caller);
     this.#handles += 1;
-    return (session, unique) => session.replyOpen(unique, fh, CACHE_FLAGS[policy]);
+    const answer: Answer = (session, unique) => session.replyOpen(unique, fh, CACHE_FLAGS[policy]);
+    const release = (): Promise<void> => {
+      this.#handles -= 1;
+      return node.release(fh);
+    };
+    return Object.assign(answer, { undo: () => node.connection?.perform(false, release) ?? release() });
   }
 
   async #create(parent: Node, name: string): Promise<Answer> {

@@ -3,8 +3,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { MvfuseError } from '../errors.js';
-import { FUSE_WRITE_BYTES_MAX, HANDLES_PER_CONNECTION } from '../limits.js';
+import { FUSE_WRITE_BYTES_MAX, HANDLES_PER_CONNECTION, MOUNT_CLOSE_WAIT_MS_MAX } from '../limits.js';
 import { Session } from '../native/binding.js';
+import { settledWithin } from '../settle.js';
 import type { LimitsStatus, MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Head, NamespaceId } from '../store/types.js';
@@ -59,7 +60,10 @@ export interface Mount {
   readonly ended: Promise<void>;
   /** Its files, who has them open, and what they are doing. */
   status(): Promise<MountStatus>;
-  /** Takes the mount away: open transactions are discarded, commits under way are finished first. */
+  /**
+   * Takes the mount away: open transactions are discarded, commits under way are finished first. Requests that take
+   * longer than MOUNT_CLOSE_WAIT_MS_MAX are answered with an error.
+   */
   close(): Promise<void>;
 }
 
@@ -98,7 +102,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
   inodes.addPermanent(connections);
   for (const entry of options.entries) {
     if (entry.pinned !== undefined) {
-      const version = await DatabaseVersion.open(store, entry.namespace, entry.pinned);
+      const version = DatabaseVersion.shown(store, entry.namespace, entry.pinned);
       inodes.addPermanent(root.addSnapshot(entry.name, version));
     } else {
       const file = new MountedFile({ ...entry, store, log, spill, space, writerWaits, nowMs });
@@ -124,7 +128,11 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
           queueLengthMax: limits.queueLengthMax,
         },
         (requests) => dispatcher.receive(requests),
-        (error) => (error === undefined ? resolve() : reject(error)),
+        (error) => {
+          dispatcher.close();
+          if (error === undefined) resolve();
+          else reject(error);
+        },
       );
       dispatcher.attach(session);
     } catch (error) {
@@ -145,16 +153,24 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
   });
   const status = async (): Promise<MountStatus> => ({
     mountpoint: options.mountpoint,
+    inodes: inodes.count,
     files: await filesStatus(root.files(), connections.connections()),
     limits: usage(),
   });
-  return { ended, status, close: () => closeMount(session!, connections, ended) };
+  return { ended, status, close: () => closeMount(session!, connections, log, ended) };
 }
 
-async function closeMount(session: Session, connections: ConnectionsDirectory, ended: Promise<void>): Promise<void> {
+async function closeMount(
+  session: Session,
+  connections: ConnectionsDirectory,
+  log: Logger,
+  ended: Promise<void>,
+): Promise<void> {
   session.unmount();
   // Whoever waits in line was not answered yet; what is being served is answered before the session goes.
-  await Promise.all([...connections.connections()].map((connection) => connection.perform(false, async () => {})));
+  const lines = [...connections.connections()].map((connection) => connection.perform(false, async () => {}));
+  const served = await settledWithin(lines, MOUNT_CLOSE_WAIT_MS_MAX);
+  if (!served) log.warn({ waitedMs: MOUNT_CLOSE_WAIT_MS_MAX }, 'requests that are still being served get an error');
   session.close();
   await ended.catch(() => undefined);
 }

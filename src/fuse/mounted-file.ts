@@ -27,6 +27,16 @@ export interface MountedFileOptions {
   readonly nowMs: () => number;
 }
 
+/** The holder of the write lock that a connection was told of. */
+interface Told {
+  readonly holder: Writer;
+  readonly pid: number | undefined;
+  readonly sinceMs: number;
+}
+
+/** Held longer than this, the write lock is worth a line however often its holder was named before. */
+const HELD_LONG_MS = 1_000;
+
 export class MountedFile {
   readonly name: string;
   readonly namespace: NamespaceId;
@@ -39,7 +49,7 @@ export class MountedFile {
   readonly #store: PageStore;
   readonly #nowMs: () => number;
   #newest: DatabaseVersion | undefined;
-  readonly #toldBusy = new WeakMap<Writer, Writer>();
+  readonly #toldBusy = new WeakMap<Writer, Told>();
 
   constructor(options: MountedFileOptions) {
     this.name = options.name;
@@ -61,7 +71,9 @@ export class MountedFile {
   /** The newest version, ready to be read. */
   async newest(): Promise<DatabaseVersion> {
     const head = await this.head();
-    if (this.#newest?.head.version !== head.version) this.#newest = await this.at(head);
+    if (this.#newest?.head.version !== head.version) {
+      this.#newest = await DatabaseVersion.open(this.#store, this.namespace, head);
+    }
     return this.#newest!;
   }
 
@@ -71,8 +83,9 @@ export class MountedFile {
     return this.#newest;
   }
 
-  at(head: Head): Promise<DatabaseVersion> {
-    return DatabaseVersion.open(this.#store, this.namespace, head);
+  /** A version whose bytes are only shown. */
+  shown(head: Head): DatabaseVersion {
+    return DatabaseVersion.shown(this.#store, this.namespace, head);
   }
 
   /** The bytes that differ between two versions; everything where that is not known. */
@@ -93,11 +106,14 @@ export class MountedFile {
     this.log.info({ version: head.version, pages: pageCount, bytes, ms: Math.round(ms * 100) / 100 }, 'commit');
   }
 
-  /** Tells once for each holder whom a connection found in its way. */
+  /** Tells once for each holder whom a connection found in its way, and once each time that one stays there. */
   logBusy(asker: Writer, pid: number | undefined): void {
-    const { holder, heldMs } = this.writeLock;
-    if (holder === undefined || this.#toldBusy.get(asker) === holder) return;
-    this.#toldBusy.set(asker, holder);
+    const { holder, heldMs, heldSinceMs: sinceMs } = this.writeLock;
+    if (holder === undefined) return;
+    const told = this.#toldBusy.get(asker);
+    const known = told?.holder === holder && told.pid === holder.pid;
+    if (known && (heldMs < HELD_LONG_MS || told.sinceMs === sinceMs)) return;
+    this.#toldBusy.set(asker, { holder, pid: holder.pid, sinceMs });
     const by = { pid: holder.pid, command: commandOf(holder.pid), heldMs: Math.round(heldMs) };
     this.log.info({ pid, command: commandOf(pid), holder: by }, 'busy');
   }

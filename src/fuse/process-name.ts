@@ -1,6 +1,6 @@
-// The name of a client's program, for people who want to know who holds a lock.
+// What can be seen of a client's process: its name, for people who want to know who holds a lock, and whether it lives.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 /** The command of a process or thread, or undefined when it is gone or in a container that cannot be seen from here. */
 export function commandOf(pid: number | undefined): string | undefined {
@@ -10,4 +10,9 @@ export function commandOf(pid: number | undefined): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Whether a process or thread has ended; false for one that cannot be seen from here. */
+export function isGone(pid: number): boolean {
+  return pid !== 0 && !existsSync(`/proc/${pid}`);
 }

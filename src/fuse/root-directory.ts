@@ -81,10 +81,9 @@ export class RootDirectory extends Node {
       file.log.info({ version }, 'no such version of the namespace');
       return undefined;
     }
-    const opened = await file.at(head);
     const snapshot =
       this.#snapshots.get(name) ??
-      new Snapshot(this.#options.newInode(), opened, this.#options.owner, () => this.#snapshots.delete(name));
+      new Snapshot(this.#options.newInode(), file.shown(head), this.#options.owner, () => this.#snapshots.delete(name));
     this.#snapshots.set(name, snapshot);
     return snapshot;
   }

@@ -5,6 +5,8 @@
 // through here, which is why watches need no polling.
 
 import { MvfuseError } from '../errors.js';
+import { STORE_CLOSE_WAIT_MS_MAX } from '../limits.js';
+import { settledWithin } from '../settle.js';
 import { BufferedTransaction, type Snapshot } from './buffered-transaction.js';
 import type { Engine, ReadTransaction, Transaction, TransactionResult, TransactOptions } from './engine.js';
 import { type Mutation, resolveMutation } from './mutation.js';
@@ -28,7 +30,7 @@ export interface Backend {
   openSnapshot(): Promise<Snapshot>;
   /** Resolves with the commit's counter once it is visible, and durable if that was asked for; with CONFLICT when nothing was written. */
   commit(commit: PendingCommit): Promise<number | typeof CONFLICT>;
-  /** Called once, with no snapshot open and no commit under way. */
+  /** Called once, with no snapshot open and no commit under way, but for those that hang. */
   close(): Promise<void>;
 }
 
@@ -131,7 +133,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   async #finish(): Promise<void> {
-    await Promise.allSettled(this.#running);
+    await settledWithin(this.#running, STORE_CLOSE_WAIT_MS_MAX);
     this.#watches.rejectAll(closedError());
     await this.#backend.close();
   }

@@ -85,6 +85,6 @@ export interface Engine {
   /** Resolves once the value of `key` may have changed since the call; rejects with CLOSED, or the signal's reason. */
   watch(key: Uint8Array, signal?: AbortSignal): Promise<void>;
 
-  /** Waits for the transactions under way, then frees everything. Later calls are refused with CLOSED. */
+  /** Waits for the transactions under way, at most STORE_CLOSE_WAIT_MS_MAX, then frees everything. Later calls are refused with CLOSED. */
   close(): Promise<void>;
 }

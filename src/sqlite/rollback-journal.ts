@@ -13,7 +13,8 @@ const NAME_BYTES_MAX = 4096;
 
 /** Whether a write of `data` at `offset` finalises the journal by zeroing its header. */
 export function isFinalisingWrite(offset: number, data: Uint8Array): boolean {
-  return offset === 0 && data.length >= FINALISED_HEADER_BYTES && data.every((byte) => byte === 0);
+  if (offset !== 0 || data.length < FINALISED_HEADER_BYTES) return false;
+  return data.subarray(0, FINALISED_HEADER_BYTES).every((byte) => byte === 0);
 }
 
 /** Whether SQLite would try to roll back a journal that starts with these bytes: it looks at the first one only. */

@@ -3,7 +3,8 @@
 
 import { isMvfuseError } from '../errors.js';
 import type { Engine } from '../kv/engine.js';
-import { COMMIT_BYTES_MAX, STAGE_CHUNK_BYTES_MAX } from '../limits.js';
+import { COMMIT_BYTES_MAX, STAGE_CHUNK_BYTES_MAX, STORE_CLOSE_WAIT_MS_MAX } from '../limits.js';
+import { settledWithin } from '../settle.js';
 import type { Version } from '../version.js';
 import { type CommitLimits, type CommittedMember, Committer } from './commit.js';
 import { requireFormat } from './format.js';
@@ -156,9 +157,9 @@ export class PageStore {
     return entries.map(({ key, value }) => toLogEntry(versionOfKey(key), decodeChange(value)));
   }
 
-  /** Waits for the commits under way, then closes the engine. */
+  /** Waits for the commits under way, at most STORE_CLOSE_WAIT_MS_MAX, then closes the engine. */
   close(): Promise<void> {
-    this.#closing ??= Promise.allSettled(this.#running).then(() => this.#engine.close());
+    this.#closing ??= settledWithin(this.#running, STORE_CLOSE_WAIT_MS_MAX).then(() => this.#engine.close());
     return this.#closing;
   }
 

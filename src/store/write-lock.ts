@@ -31,6 +31,11 @@ export class WriteLock {
     return this.#holder;
   }
 
+  /** When the holder got it, by the clock of the constructor. */
+  get heldSinceMs(): number {
+    return this.#heldSinceMs;
+  }
+
   /** How long the holder has had it. */
   get heldMs(): number {
     return this.#holder === undefined ? 0 : this.#nowMs() - this.#heldSinceMs;

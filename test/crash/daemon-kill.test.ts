@@ -1,27 +1,44 @@
-// SIGKILL of the daemon under load. Writers note each commit that was acknowledged to them; after a restart on the same
-// store each of those is there, none is there in half, and both databases are sound.
+// SIGKILL of the daemon under load. Every transaction of a writer leaves its row in two tables, of one database or of
+// two. Writers note each commit that was acknowledged to them; after a restart on the same store each of those is
+// there, none is there in half, and both databases are sound.
+//
+// A round costs little more than the start of a daemon: clients outlive it, and the store is a new one now and then.
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from '../support/client.js';
+import { Client, type Step } from '../support/client.js';
 import { LONG } from '../support/injection-run.js';
 import { TestMount } from '../support/mounted.js';
-import { chooseSeed, seededRandom } from '../support/random.js';
+import { chooseSeed, type Random, randomInteger, seededRandom } from '../support/random.js';
+import { must } from '../support/several-databases.js';
 
-const ROUNDS = LONG ? 100 : 10;
-const NAMES = ['a', 'b'];
-const WRITERS = [
-  { name: 'a', journal: 'DELETE', synchronous: 'FULL' },
-  { name: 'a', journal: 'PERSIST', synchronous: 'NORMAL' },
-  { name: 'b', journal: 'MEMORY', synchronous: 'FULL' },
-  { name: 'b', journal: 'TRUNCATE', synchronous: 'EXTRA' },
-] as const;
+const ROUNDS = LONG ? 1_000 : 50;
+/** Rounds on one store; then what it holds has grown to some megabytes, and reading it back takes time. */
+const STORE_ROUNDS = 25;
+/** Commits of a round before the kill, at the least. */
+const COMMITS = 10;
+/** The moment of the kill lies somewhere in this time after them. */
+const KILL_MS_MAX = 30;
+/** Between the transactions of a writer of one database: those of both would hardly find both free. */
+const PAUSE_MS = 5;
+
+const NAMES = ['a', 'b'] as const;
+const TABLES = ['one', 'two'] as const;
+type Name = (typeof NAMES)[number];
+/** What each writer writes. Over two databases only journal files make a commit atomic, with SQLite as such. */
+const WRITERS: ReadonlyArray<{ readonly names: readonly Name[]; readonly journals: readonly string[] }> = [
+  { names: ['a'], journals: ['DELETE', 'TRUNCATE', 'PERSIST', 'MEMORY'] },
+  { names: ['b'], journals: ['DELETE', 'TRUNCATE', 'PERSIST', 'MEMORY'] },
+  { names: ['a', 'b'], journals: ['DELETE', 'PERSIST'] },
+  { names: ['a', 'b'], journals: ['DELETE', 'TRUNCATE'] },
+];
+const SYNCHRONOUS = ['NORMAL', 'FULL', 'EXTRA'];
+const PAD = 'hex(zeroblob(200 + n % 7 * 300))';
 
 const NAMESPACES = NAMES.map((name) => `${name}=${name}`).join(',');
-let mount: TestMount | undefined;
-
 const clients: Client[] = [];
+let mount: TestMount | undefined;
 
 after(async () => {
   // Clients in a request of the daemon end only after it.
@@ -36,102 +53,167 @@ function newClient(): Client {
   return client;
 }
 
-/** Every transaction of writer `w` leaves row (w, n) in both tables. */
+/** Every transaction of writer `w` leaves row (w, n) in both tables of each of its databases. */
 class Writer {
+  readonly names: readonly Name[];
+  /** Numbers of the transactions that were acknowledged, or found after a kill, since the store is this one. */
+  committed = new Set<number>();
+  /** The number tried last. */
+  last = 0;
   readonly #client = newClient();
   readonly #w: number;
-  #n: number;
-  /** Numbers of the transactions that were acknowledged. */
-  readonly acknowledged: number[] = [];
+  readonly #journals: readonly string[];
 
-  constructor(w: number, n: number) {
+  constructor(w: number) {
     this.#w = w;
-    this.#n = n;
+    ({ names: this.names, journals: this.#journals } = WRITERS[w]!);
   }
 
-  get last(): number {
-    return this.#n;
-  }
-
-  /** Writes until the daemon is gone. */
-  async run(path: string, journal: string, synchronous: string, started: () => void): Promise<void> {
-    await this.#client.open(path, 0, { timeout: 20 });
-    await this.#client.script(
-      `PRAGMA journal_mode=${journal}; PRAGMA synchronous=${synchronous}; PRAGMA cache_size=20`,
-    );
-    for (;;) {
-      this.#n += 1;
-      const values = `(${this.#w}, ${this.#n}, hex(zeroblob(${200 + (this.#n % 7) * 900})))`;
-      const sql = ['BEGIN IMMEDIATE', `INSERT INTO one VALUES${values}`, `INSERT INTO two VALUES${values}`, 'COMMIT'];
-      const [answer] = await this.#client.steps([{ op: 'all', sql }]);
-      if (answer!.error !== undefined) break;
-      this.acknowledged.push(this.#n);
-      started();
+  async open(mount: TestMount, random: Random): Promise<void> {
+    const [first, ...others] = this.names.map((name) => mount.path(name));
+    const sql = others.map((path) => `ATTACH '${path}' AS other`);
+    for (const schema of this.#schemas) {
+      sql.push(`PRAGMA ${schema}.journal_mode=${choose(this.#journals, random)}`);
+      sql.push(`PRAGMA ${schema}.synchronous=${choose(SYNCHRONOUS, random)}`);
     }
-    await this.#client.kill();
-    started();
+    sql.push('PRAGMA cache_size=20');
+    must(
+      await this.#client.steps([
+        { op: 'open', path: first!, timeout: 20 },
+        { op: 'all', sql },
+      ]),
+    );
+  }
+
+  get spans(): boolean {
+    return this.names.length > 1;
+  }
+
+  /** Writes until the daemon is gone; what SQLite said then. `answered` is called after every commit. */
+  async run(answered: (writer: Writer) => void): Promise<string> {
+    for (;;) {
+      this.last += 1;
+      const inserts = this.#schemas.flatMap((schema) =>
+        TABLES.map(
+          (table) => `INSERT INTO ${schema}.${table} SELECT ${this.#w}, n, ${PAD} FROM (SELECT ${this.last} n)`,
+        ),
+      );
+      const sql = ['BEGIN IMMEDIATE', ...inserts, 'COMMIT'];
+      const [answer] = await this.#client.steps([{ op: 'all', sql }]);
+      if (answer!.error !== undefined) {
+        await this.#client.steps([{ op: 'close' }]);
+        return answer!.error;
+      }
+      this.committed.add(this.last);
+      answered(this);
+      if (!this.spans) await sleep(PAUSE_MS);
+    }
+  }
+
+  get #schemas(): readonly string[] {
+    return this.names.map((_, index) => (index === 0 ? 'main' : 'other'));
   }
 }
 
-async function create(path: string): Promise<void> {
-  const client = newClient();
-  await client.open(path);
-  for (const table of ['one', 'two']) {
-    await client.exec(`CREATE TABLE ${table}(w, n, pad, PRIMARY KEY(w, n)) WITHOUT ROWID`);
-  }
-  await client.end();
+function choose<T>(items: readonly T[], random: Random): T {
+  return items[randomInteger(random, 0, items.length - 1)]!;
 }
 
-async function numbersOf(client: Client, w: number, table: string): Promise<number[]> {
-  return (await client.exec(`SELECT n FROM ${table} WHERE w = ${w} ORDER BY n`)).map(([n]) => n as number);
+async function create(client: Client, mount: TestMount): Promise<void> {
+  for (const name of NAMES) {
+    await client.open(mount.path(name));
+    for (const table of TABLES) {
+      await client.exec(`CREATE TABLE ${table}(w, n, pad, PRIMARY KEY(w, n)) WITHOUT ROWID`);
+    }
+    await client.close();
+  }
+}
+
+/** One round of writing, ended by SIGKILL while every writer is at it. */
+async function writeUntilKilled(mount: TestMount, writers: readonly Writer[], random: Random): Promise<void> {
+  for (const writer of writers) await writer.open(mount, random);
+  const running: Array<Promise<string>> = [];
+  const loaded = new Promise<void>((resolve) => {
+    let commits = 0;
+    let spanning = 0;
+    const answered = ({ spans }: Writer): void => {
+      commits += 1;
+      if (spans) spanning += 1;
+      if (commits >= COMMITS && spanning > 0) resolve();
+    };
+    for (const writer of writers) running.push(writer.run(answered));
+  });
+  // A writer that ends before the kill is a failure, not something to wait for.
+  const ended = Promise.race(running).then((error) => assert.fail(`a writer ended by itself: ${error}`));
+  ended.catch(() => undefined);
+  await Promise.race([loaded, ended]);
+  // Not to wait for anything: the moment of the kill is what varies.
+  await Promise.race([sleep(random() * KILL_MS_MAX), ended]);
+  await mount.kill();
+  // A file that cannot be looked at any more counts as moved away for SQLite.
+  const gone = /^SQLITE_(IOERR|CANTOPEN|READONLY_DBMOVED)/;
+  for (const error of await Promise.all(running)) assert.match(error, gone);
+}
+
+/** By database, table and writer: the numbers that it holds. */
+async function readBack(client: Client, mount: TestMount): Promise<Map<string, number[]>> {
+  const held = new Map<string, number[]>();
+  for (const name of NAMES) {
+    const steps: Step[] = [
+      { op: 'open', path: mount.path(name) },
+      { op: 'exec', sql: 'PRAGMA integrity_check' },
+    ];
+    for (const table of TABLES) {
+      steps.push({ op: 'exec', sql: `SELECT w, n, pad = ${PAD} FROM ${table} ORDER BY w, n` });
+    }
+    const answers = await client.steps([...steps, { op: 'close' }]);
+    must(answers);
+    assert.deepEqual(answers[1]!.value, [['ok']]);
+    for (const [index, table] of TABLES.entries()) {
+      for (const [w, n, whole] of answers[2 + index]!.value as number[][]) {
+        assert.equal(whole, 1, `row (${w}, ${n}) of ${name}.${table} is what was written`);
+        const key = `${name}.${table} ${w}`;
+        const numbers = held.get(key) ?? [];
+        numbers.push(n!);
+        held.set(key, numbers);
+      }
+    }
+  }
+  return held;
 }
 
 test(`the daemon killed under load, ${ROUNDS} times`, async (t) => {
-  const next = seededRandom(chooseSeed('daemon-kill'));
-  mount = await TestMount.start({ namespaces: NAMESPACES });
-  for (const name of NAMES) await create(mount.path(name));
-  const acknowledged = WRITERS.map(() => new Set<number>());
-  const lastTried = WRITERS.map(() => 0);
+  const random = seededRandom(chooseSeed('daemon-kill'));
+  const writers = WRITERS.map((_, w) => new Writer(w));
+  const reader = newClient();
+  let total = 0;
   let unanswered = 0;
 
   for (let round = 1; round <= ROUNDS; round += 1) {
-    const writers = WRITERS.map((_, w) => new Writer(w, lastTried[w]!));
-    const running: Array<Promise<void>> = [];
-    const started = writers.map((writer, w) => {
-      const { name, journal, synchronous } = WRITERS[w]!;
-      return new Promise<void>((resolve) => running.push(writer.run(mount!.path(name), journal, synchronous, resolve)));
-    });
-    await Promise.all(started);
-    // Not to wait for anything: the moment of the kill is what varies.
-    await sleep(next() * 150);
-    await mount.kill();
-    await Promise.all(running);
-    for (const [w, writer] of writers.entries()) {
-      lastTried[w] = writer.last;
-      for (const n of writer.acknowledged) acknowledged[w]!.add(n);
+    if (round % STORE_ROUNDS === 1) {
+      await mount?.remove();
+      mount = await TestMount.start({ namespaces: NAMESPACES });
+      await create(reader, mount);
+      for (const writer of writers) writer.committed = new Set();
     }
-
-    mount = await TestMount.start({ namespaces: NAMESPACES, base: mount.base });
-    const client = newClient();
-    for (const [index, name] of NAMES.entries()) {
-      await client.open(mount.path(name), index);
-      assert.deepEqual(await client.exec('PRAGMA integrity_check', index), [['ok']]);
-    }
-    await client.end();
-    for (const [w, { name }] of WRITERS.entries()) {
-      const reader = newClient();
-      await reader.open(mount.path(name));
-      const one = await numbersOf(reader, w, 'one');
-      assert.deepEqual(await numbersOf(reader, w, 'two'), one, 'both tables hold the same transactions');
-      const held = new Set(one);
-      const lost = [...acknowledged[w]!].filter((n) => !held.has(n));
+    await writeUntilKilled(mount!, writers, random);
+    mount = await TestMount.start({ namespaces: NAMESPACES, base: mount!.base });
+    const held = await readBack(reader, mount);
+    for (const [w, { names, committed, last }] of writers.entries()) {
+      const all = names.flatMap((name) => TABLES.map((table) => held.get(`${name}.${table} ${w}`) ?? []));
+      const [numbers] = all;
+      for (const other of all) assert.deepEqual(other, numbers, `writer ${w} has half a transaction in round ${round}`);
+      const found = new Set(numbers);
+      const lost = [...committed].filter((n) => !found.has(n));
       assert.deepEqual(lost, [], `acknowledged to writer ${w} and lost in round ${round}`);
-      unanswered += one.filter((n) => !acknowledged[w]!.has(n)).length;
-      for (const n of one) acknowledged[w]!.add(n);
-      await reader.end();
+      const more = numbers!.filter((n) => !committed.has(n));
+      assert.ok(more.length === 0 || (more.length === 1 && more[0] === last), `writer ${w} never wrote all of ${more}`);
+      unanswered += more.length;
+      for (const n of more) committed.add(n);
+    }
+    if (round % STORE_ROUNDS === 0 || round === ROUNDS) {
+      total += writers.reduce((sum, { committed }) => sum + committed.size, 0);
     }
   }
-  const total = acknowledged.reduce((sum, set) => sum + set.size, 0);
   t.diagnostic(`${total} transactions, ${unanswered} of them committed and not answered`);
-  assert.ok(total > ROUNDS * WRITERS.length);
 });

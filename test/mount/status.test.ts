@@ -64,6 +64,16 @@ test('a busy connection is logged with the name of the holder, once', async () =
   assert.match(busy[0].holder.command, /^python/);
 });
 
+test('programs that only look leave nothing behind', async () => {
+  const inodes = async (): Promise<number> => {
+    return JSON.parse((await mvfuse('status', '--json')).stdout).mounts[0].inodes as number;
+  };
+  await run('stat', ['-L', mount.path('other')]);
+  const before = await inodes();
+  for (let round = 0; round < 30; round += 1) await run('stat', ['-L', mount.path('other')]);
+  assert.ok((await inodes()) <= before + 4, `${before} inodes, then ${await inodes()}`);
+});
+
 test('doctor finds a working machine in order, and a store that is not', async () => {
   const outcome = await mvfuse('doctor');
   assert.equal(outcome.status, 0, outcome.stdout);

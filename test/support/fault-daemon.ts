@@ -1,5 +1,6 @@
 // A daemon for tests: the real mount on a real store, told over IPC to trace requests, to answer the n-th request
-// of a kind with an errno, or to hold it until told to go on. Commands reach its store over the control socket.
+// of a kind with an errno, or to hold it until told to go on; and to let the store fail or hang. Commands reach its store
+// over the control socket.
 // Arguments: mountpoint, store URL, mappings, log level, dirty bytes that one file keeps in memory, whether the kernel
 // caches pages.
 
@@ -8,7 +9,7 @@ import { serveControl, socketPath } from '../../src/admin/control-socket.js';
 import { localService } from '../../src/admin/store-service.js';
 import { parseNamespaces } from '../../src/config.js';
 import { type ErrorCode, MvfuseError } from '../../src/errors.js';
-import { type MountEntry, mountFiles } from '../../src/fuse/mount.js';
+import { type Mount, type MountEntry, mountFiles } from '../../src/fuse/mount.js';
 import { openEngine, storeDirectory } from '../../src/kv/open.js';
 import {
   CONNECTIONS_DEFAULT,
@@ -19,7 +20,9 @@ import {
 } from '../../src/limits.js';
 import { createLogger } from '../../src/logger.js';
 import { PageStore } from '../../src/store/page-store.js';
+import type { NamespaceId } from '../../src/store/types.js';
 import type { FaultCommand, FaultReply } from './mounted.js';
+import { StoreFaults } from './store-faults.js';
 
 interface Rule {
   readonly label: string | undefined;
@@ -85,6 +88,10 @@ function obey(command: FaultCommand): void {
     case 'clear':
       rule = undefined;
       commitFails = undefined;
+      storeFaults.end();
+      break;
+    case 'store-fault':
+      storeFaults.start(command.access, namespaceIds.get(command.namespace)!, command.fault);
       break;
     case 'release':
       released?.(command.errno);
@@ -94,7 +101,9 @@ function obey(command: FaultCommand): void {
   send({ type: 'ok' });
 }
 
-const engine = await openEngine(url, { clock: Date.now });
+const storeFaults = new StoreFaults((access) => send({ type: 'hit', label: access }));
+const namespaceIds = new Map<string, NamespaceId>();
+const engine = storeFaults.wrap(await openEngine(url, { clock: Date.now }));
 const store = await PageStore.open({ engine, clock: Date.now, cacheBytesMax: 8 * 1024 * 1024 });
 const commit = store.commit.bind(store);
 store.commit = async (requests) => {
@@ -108,9 +117,15 @@ const entries: MountEntry[] = [];
 for (const { fileName, namespace } of parseNamespaces(mappings)) {
   const existing = (await store.listNamespaces()).find((info) => info.name === namespace);
   const info = existing ?? (await store.createNamespace(namespace));
+  namespaceIds.set(namespace, info.id);
   entries.push({ name: fileName, namespace: info.id, namespaceName: info.name });
 }
-const control = await serveControl(socketPath(storeDirectory(url)!), localService(store, storeDirectory(url)));
+const mounts: Mount[] = [];
+const service = localService(store, storeDirectory(url), {
+  mounts: () => Promise.all(mounts.map((mount) => mount.status())),
+  writerWaitMs: WRITER_WAIT_MS_DEFAULT,
+});
+const control = await serveControl(socketPath(storeDirectory(url)!), service);
 const mount = await mountFiles({
   mountpoint: resolve(mountpoint),
   entries,
@@ -132,6 +147,7 @@ const mount = await mountFiles({
   spaceDirectory: storeDirectory(url),
   intercept,
 });
+mounts.push(mount);
 process.on('message', (command: FaultCommand) => obey(command));
 process.once('SIGTERM', () => void mount.close());
 send({ type: 'ready' });

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { ErrorCode } from '../../src/errors.js';
+import type { StoreAccess, StoreFault } from './store-faults.js';
 
 export const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const FAULT_DAEMON = fileURLToPath(new URL('./fault-daemon.js', import.meta.url));
@@ -31,6 +32,12 @@ export type FaultCommand =
       readonly next?: { readonly label?: string | undefined; readonly nth: number; readonly errno: number } | undefined;
     }
   | { readonly type: 'fail-commit'; readonly code: ErrorCode }
+  | {
+      readonly type: 'store-fault';
+      readonly namespace: string;
+      readonly access: StoreAccess;
+      readonly fault: StoreFault;
+    }
   | { readonly type: 'release'; readonly errno?: number | undefined };
 
 export type FaultReply =
@@ -167,6 +174,12 @@ export class FaultMount extends TestMount {
   async failCommit(code: ErrorCode): Promise<void> {
     this.#forgetHits();
     await this.#command({ type: 'fail-commit', code });
+  }
+
+  /** Lets all reads or commits of a namespace meet a fault until `clear`; `hit` then says which access it was. */
+  async failStore(namespace: string, access: StoreAccess, fault: StoreFault): Promise<void> {
+    this.#forgetHits();
+    await this.#command({ type: 'store-fault', namespace, access, fault });
   }
 
   /** Holds the nth request with that label; `hit` tells when it came, `release` lets it go on. */
