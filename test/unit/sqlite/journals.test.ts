@@ -41,6 +41,7 @@ test('a journal that names none', async () => {
 
 test('finalising writes and hot journals', () => {
   assert.ok(isFinalisingWrite(0, Buffer.alloc(28)));
+  assert.ok(isFinalisingWrite(0, Buffer.concat([Buffer.alloc(28), MAGIC])));
   assert.ok(!isFinalisingWrite(0, Buffer.alloc(12)));
   assert.ok(!isFinalisingWrite(512, Buffer.alloc(28)));
   assert.ok(!isFinalisingWrite(0, MAGIC));
