@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import Database from 'better-sqlite3';
+import { type Cost, countCosts } from './costs.js';
 import { SCENARIOS, type Scenario } from './scenarios.js';
 import { localSide, measure, mountedSide, type Side } from './side.js';
 
@@ -33,7 +34,11 @@ try {
     results.push(result);
     process.stdout.write(`${row(result)}\n`);
   }
-  if (values.only === undefined) writeFileSync(REPORT, report(results));
+  if (values.only === undefined) {
+    const costs = await countCosts();
+    process.stdout.write(`${costs.map(costRow).join('\n')}\n`);
+    writeFileSync(REPORT, report(results, costs));
+  }
 } finally {
   rmSync(base, { recursive: true, force: true });
 }
@@ -94,7 +99,14 @@ function row({ scenario, mounted, local }: Result): string {
   return `| ${cells.join(' | ')} | ${median(ratios).toFixed(2)} | ${low.toFixed(2)}-${high.toFixed(2)} |`;
 }
 
-function report(results: readonly Result[]): string {
+function costRow({ what, requests, commit }: Cost): string {
+  const of = (value: number | undefined): string =>
+    value === undefined ? '-' : Math.round(value).toLocaleString('en');
+  const cells = [what, requests.toFixed(1), commit?.pages.toFixed(1) ?? '-', of(commit?.bytes), of(commit?.storeBytes)];
+  return `| ${cells.join(' | ')} |`;
+}
+
+function report(results: readonly Result[], costs: readonly Cost[]): string {
   return `# Benchmarks
 
 Made by \`npm run bench\`: ${rounds} rounds of each scenario, on the mount and on plain files of the same disk in turn; medians,
@@ -104,5 +116,14 @@ ${process.version}, Linux ${release()}, ${availableParallelism()} processors sha
 | scenario | mount | disk | unit | ratio | range |
 |---|---:|---:|---|---:|---|
 ${results.map(row).join('\n')}
+
+## Counted
+
+For one transaction on a warm connection, as the mean of 200: requests of the kernel, each of them one call into JavaScript
+while one client is at work; pages and bytes of page images in its commit; bytes by which the store has grown.
+
+| transaction | requests | pages | bytes of pages | bytes of store |
+|---|---:|---:|---:|---:|
+${costs.map(costRow).join('\n')}
 `;
 }
