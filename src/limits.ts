@@ -81,8 +81,12 @@ export const RECENT_PAGES_MAX = 4_096;
 /** Pieces of one file that the kernel is asked to drop one by one; with more of them it drops the whole file. */
 export const KERNEL_CACHE_RANGES_MAX = 128;
 
-/** How long the kernel may take to drop cached pages; it waits only for reads and writes of them under way. */
-export const KERNEL_CACHE_DROP_MS_MAX = 2_000;
+/**
+ * How long the kernel may take to drop cached pages; it waits only for reads and writes of them under way. Before a lock,
+ * which can be refused; and of a transaction that is discarded, where the connection is lost if it does not.
+ */
+export const KERNEL_CACHE_MOVE_MS_MAX = 2_000;
+export const KERNEL_CACHE_DISCARD_MS_MAX = 60_000;
 
 /** Decoded pages kept in memory per store. */
 export const PAGE_CACHE_BYTES_DEFAULT = 64 * 1024 * 1024;

@@ -6,7 +6,7 @@
 //
 // Bytes that were read without locks are dropped as soon as they were answered: nobody says when they grow old.
 
-import { KERNEL_CACHE_DROP_MS_MAX, KERNEL_CACHE_RANGES_MAX } from '../limits.js';
+import { KERNEL_CACHE_DISCARD_MS_MAX, KERNEL_CACHE_MOVE_MS_MAX, KERNEL_CACHE_RANGES_MAX } from '../limits.js';
 import type { Version } from '../version.js';
 import { LockHeldError, RequestError } from './errno.js';
 import type { MountedFile } from './mounted-file.js';
@@ -72,7 +72,8 @@ export class KernelCache {
     if (this.#broken) throw new RequestError('EIO', 'the kernel holds pages that were discarded');
     // A read without locks moves the cache, too: whoever takes a lock has the last word.
     while (this.#unlocked !== undefined || !this.#isAt(version)) {
-      if (this.#unlocked !== undefined && !(await inTime(this.#unlocked))) throw new LockHeldError();
+      if (this.#unlocked !== undefined && !(await inTime(this.#unlocked, KERNEL_CACHE_MOVE_MS_MAX)))
+        throw new LockHeldError();
       if (!this.#isAt(version)) await this.#move(version);
     }
   }
@@ -88,7 +89,7 @@ export class KernelCache {
 
   async #move(version: Version, except?: ByteRange): Promise<void> {
     const changed = this.#file.changedBetween(this.#version!, version);
-    if (!(await this.#attempt(changed, except))) throw new LockHeldError();
+    if (!(await this.#attempt(changed, KERNEL_CACHE_MOVE_MS_MAX, except))) throw new LockHeldError();
     this.#version = version;
   }
 
@@ -99,7 +100,7 @@ export class KernelCache {
    */
   async drop(ranges: readonly ByteRange[], except?: ByteRange): Promise<void> {
     if (this.#version === undefined || this.#broken || ranges.length === 0) return;
-    if (await this.#attempt(ranges, except)) return;
+    if (await this.#attempt(ranges, KERNEL_CACHE_DISCARD_MS_MAX, except)) return;
     this.#broken = true;
     this.#file.log.error(
       'the kernel does not drop discarded pages: this connection gets I/O errors until it is closed',
@@ -114,7 +115,7 @@ export class KernelCache {
     const dropped = new Promise<void>((resolve) => {
       answered = resolve;
     }).then(async () => {
-      if (!(await this.#attempt([range]))) this.#broken = true;
+      if (!(await this.#attempt([range], KERNEL_CACHE_DISCARD_MS_MAX))) this.#broken = true;
     });
     const all = Promise.all([this.#unlocked, dropped]).then(() => {
       if (this.#unlocked === all) this.#unlocked = undefined;
@@ -124,11 +125,11 @@ export class KernelCache {
   }
 
   /** Whether the kernel dropped all of it in time. */
-  async #attempt(ranges: readonly ByteRange[], except?: ByteRange): Promise<boolean> {
+  async #attempt(ranges: readonly ByteRange[], waitMsMax: number, except?: ByteRange): Promise<boolean> {
     const few = ranges.length > KERNEL_CACHE_RANGES_MAX ? EVERYTHING : ranges;
     const asked = except === undefined ? few : few.flatMap((range) => without(range, except));
     try {
-      return await inTime(Promise.all(asked.map((range) => this.#invalidate?.(range))));
+      return await inTime(Promise.all(asked.map((range) => this.#invalidate?.(range))), waitMsMax);
     } catch (error) {
       this.#file.log.error({ err: error }, 'the kernel refused to drop cached pages');
       return false;
@@ -136,11 +137,10 @@ export class KernelCache {
   }
 }
 
-/** Whether the work was done within KERNEL_CACHE_DROP_MS_MAX. */
-async function inTime(work: Promise<unknown>): Promise<boolean> {
+async function inTime(work: Promise<unknown>, waitMsMax: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), KERNEL_CACHE_DROP_MS_MAX);
+    timer = setTimeout(() => resolve(false), waitMsMax);
   });
   try {
     return await Promise.race([work.then(() => true), late]);
