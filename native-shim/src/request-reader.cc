@@ -3,7 +3,9 @@
 #include <poll.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "protocol/init.h"
@@ -18,7 +20,10 @@ constexpr size_t HEADER_BYTES_MAX = 8192;
 }  // namespace
 
 RequestReader::RequestReader(Device& device, Limits limits)
-    : device_(device), limits_(limits), buffer_(limits.writeBytesMax + HEADER_BYTES_MAX) {}
+    : device_(device),
+      limits_(limits),
+      buffer_(limits.writeBytesMax + HEADER_BYTES_MAX),
+      spins_(std::thread::hardware_concurrency() > 1) {}
 
 int RequestReader::start(uv_loop_t* loop, Deliver deliver, Ended ended) {
   deliver_ = std::move(deliver);
@@ -31,6 +36,7 @@ int RequestReader::start(uv_loop_t* loop, Deliver deliver, Ended ended) {
   }
   handle->data = this;
   handle_ = handle;
+  loop_ = loop;
   watch();
   return 0;
 }
@@ -68,10 +74,27 @@ void RequestReader::refuseUntil(int wakeFd) {
 
 void RequestReader::onReadable(uv_poll_t* handle, int, int) {
   // An error of the device is found by the read.
-  static_cast<RequestReader*>(handle->data)->readBatch();
+  static_cast<RequestReader*>(handle->data)->readBatches();
 }
 
-void RequestReader::readBatch() {
+void RequestReader::readBatches() {
+  for (int count = 0; count < BATCHES_MAX; count++) {
+    if (!readBatch() || !spins_ || !comesSoon()) return;
+  }
+}
+
+bool RequestReader::comesSoon() const {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::nanoseconds(SPIN_NS);
+  do {
+    // The loop's own descriptor is readable when anything is that the loop waits for.
+    pollfd fds[2] = {{device_.fd(), POLLIN, 0}, {uv_backend_fd(loop_), POLLIN, 0}};
+    if (poll(fds, 2, 0) > 0) return fds[0].revents != 0;
+  } while (Clock::now() < end);
+  return false;
+}
+
+bool RequestReader::readBatch() {
   int failure = 0;
   bool isGone = false;
   batch_.clear();
@@ -90,6 +113,7 @@ void RequestReader::readBatch() {
   }
   if (!batch_.empty()) deliver_(batch_);
   if (isGone || failure != 0) ended_(failure);
+  return isWatching_ && unansweredCount_ == 0;
 }
 
 int RequestReader::handle(size_t size) {
