@@ -16,6 +16,8 @@ const MAIN = join(ROOT, 'dist/src/main.js');
 const directory = mkdtempSync(join(tmpdir(), 'mvfuse-quickstart-'));
 const environment = { ...process.env, MVFUSE_STORE: `sqlite:${join(directory, 'store')}` };
 let daemon;
+// Whoever reads may stop reading; the mount is taken away all the same.
+process.stdout.on('error', () => undefined);
 
 /** Runs a command line in bash, with `mvfuse` meaning this checkout's; prints both. */
 async function play(line, { fails = false, quiet = false } = {}) {
