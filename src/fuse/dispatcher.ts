@@ -270,10 +270,14 @@ export class Dispatcher {
     const node = await parent.create(name);
     const entry = await this.#entry(node);
     this.#handles += 1;
-    return (session, unique) => {
+    const answer: Answer = (session, unique) => {
       this.#inodes.remember(node);
       session.replyCreate(unique, entry, fh, CACHE_FLAGS.direct);
     };
+    const undo = async (): Promise<void> => {
+      this.#handles -= 1;
+    };
+    return Object.assign(answer, { undo });
   }
 
   async #entry(node: Node): Promise<Entry> {

@@ -67,7 +67,10 @@ export class KernelCache {
     if (this.#version !== undefined) this.#version = version;
   }
 
-  /** Makes room for the bytes of another version. @throws EAGAIN when the kernel cannot drop the old ones now */
+  /**
+   * Makes room for the bytes of another version.
+   * @throws EAGAIN when the kernel cannot drop the old ones now, EIO when the cache is broken
+   */
   async moveTo(version: Version): Promise<void> {
     if (this.#broken) throw new RequestError('EIO', 'the kernel holds pages that were discarded');
     // A read without locks moves the cache, too: whoever takes a lock has the last word.
@@ -93,10 +96,14 @@ export class KernelCache {
     this.#version = version;
   }
 
+  /** Whether the kernel may go on showing bytes that were discarded. */
+  get broken(): boolean {
+    return this.#broken;
+  }
+
   /**
-   * Uncommitted bytes were discarded.
+   * Uncommitted bytes were discarded. Never rejects: whoever discards has more to do; afterwards the cache may be broken.
    * @param except of a WRITE that is about to fail: the kernel drops those itself, when that is answered
-   * @throws EIO when the kernel goes on showing them
    */
   async drop(ranges: readonly ByteRange[], except?: ByteRange): Promise<void> {
     if (this.#version === undefined || this.#broken || ranges.length === 0) return;
@@ -105,7 +112,6 @@ export class KernelCache {
     this.#file.log.error(
       'the kernel does not drop discarded pages: this connection gets I/O errors until it is closed',
     );
-    throw new RequestError('EIO');
   }
 
   /** These bytes are being read without locks. Returns what is to be called when the read was answered. */

@@ -227,7 +227,7 @@ export class Transaction implements Writer {
     if (this.#phase !== 'writing') return;
     if (this.#committed && !this.#dirty!.touched) return;
     await this.#reset(failing);
-    this.#phase = 'draining';
+    if (this.#phase === 'writing') this.#phase = 'draining';
   }
 
   /** What a commit of the dirty set would write now. */
@@ -327,6 +327,8 @@ export class Transaction implements Writer {
     const ranges = dirty.touched ? dirty.ranges() : [];
     await dirty.dispose();
     await this.#cache.drop(ranges, failing);
+    // SQLite may read what is gone: nothing that it builds on that may be acknowledged.
+    if (this.#cache.broken) this.#die();
   }
 
   #die(): RequestError {

@@ -46,9 +46,9 @@ beforeEach(async () => {
   });
 });
 
-function connection(): Transaction {
+function connection(cache = new KernelCache(file, async () => undefined)): Transaction {
   const state = { hot: async () => journal.isHot, inSuperJournal: async () => journal.inSuper };
-  return new Transaction(file, state, new KernelCache(file, async () => undefined));
+  return new Transaction(file, state, cache);
 }
 
 /** A small database as SQLite writes it. */
@@ -305,4 +305,21 @@ test('a member of a super-journal waits for it', async () => {
   assert.ok(transaction.prepared);
   await transaction.commit();
   assert.notEqual((await file.head()).version, before);
+});
+
+test('a kernel that goes on showing discarded pages: nothing is acknowledged until the file is opened again', async () => {
+  const cache = new KernelCache(file, () => Promise.reject(new Error('no')));
+  cache.opened(true);
+  const broken = connection(cache);
+  await broken.begin();
+  await broken.becomeWriter();
+  await broken.write(0, Buffer.alloc(PAGE, 1));
+  await broken.doom();
+  assert.equal(broken.phase, 'dead');
+  await assert.rejects(broken.sync(), RequestError);
+  await broken.end(true);
+  await assert.rejects(broken.begin(), RequestError);
+  assert.equal(cache.opened(true), 'fresh');
+  await broken.begin();
+  assert.equal(broken.phase, 'reading');
 });
