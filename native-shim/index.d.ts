@@ -178,3 +178,6 @@ export declare class Session {
   /** Ends the session now: requests still unanswered fail with ENOTCONN for their callers. onEnd follows. */
   close(): void;
 }
+
+/** Milliseconds since the machine was started, those that it slept included (CLOCK_BOOTTIME). */
+export declare function bootTimeMs(): number;

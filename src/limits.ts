@@ -10,11 +10,23 @@ export const PAGE_COUNT_MAX = 0xffff_fffe;
 /** Page size assumed for a file that has no commit yet, and for bytes that are not a SQLite database. */
 export const PAGE_BYTES_DEFAULT = 4096;
 
-/** FoundationDB's limits, which the engine contract adopts so that what runs on one engine runs on all. */
-export const KV_KEY_BYTES_MAX = 10_000;
+/**
+ * FoundationDB's limits, which the engine contract adopts so that what runs on one engine runs on all. Its keys have
+ * 10,000 bytes; the rest is for the prefix of a store.
+ */
+export const KV_KEY_BYTES_MAX = 9_700;
 export const KV_VALUE_BYTES_MAX = 100_000;
 export const KV_TRANSACTION_BYTES_MAX = 10_000_000;
 export const KV_TRANSACTION_MS_MAX = 5_000;
+
+/** How long a cluster that is away is waited for: longer than the stall after one of its processes was lost (about 5 s). */
+export const KV_STORE_WAIT_MS_MAX = 20_000;
+
+/** How long a cluster is asked what became of a commit whose answer was lost. */
+export const KV_SETTLE_MS_MAX = 20_000;
+
+/** Age of a read version that reads may share: well below the 5 s after which the cluster has forgotten it. */
+export const KV_SHARED_READ_VERSION_MS_MAX = 2_000;
 
 /** Attempts of one engine transaction that keeps conflicting; past it the store is overloaded, not unlucky. */
 export const KV_ATTEMPTS_MAX = 100;
@@ -115,6 +127,27 @@ export const DIRTY_BYTES_DEFAULT = 16 * 1024 * 1024 * 1024;
 /** Free space that uncommitted writes leave on the store's disk: its log, and other programs. */
 export const SPACE_FLOOR_BYTES = 64 * 1024 * 1024;
 
+/** How long a write lease outlives the last sign of life of its holder, and so a takeover after its death takes. */
+export const LEASE_MS_DEFAULT = 5_000;
+
+/** Signs of life in that time: several may be lost, and each is a small commit. */
+export const LEASE_BEATS = 5;
+
+/** The part of it that is left to clocks that go at different rates, when the holder relies on its lease. */
+export const LEASE_MARGIN = 0.2;
+
+/** How long a lease is kept at least while others ask for it, so that passing it on does not take up all of the time. */
+export const LEASE_HOLD_MS = 20;
+
+/** How long who passed a lease on leaves it to the others. */
+export const LEASE_YIELD_MS = 40;
+
+/** How often somebody who waits for a lease looks, should nothing tell it. */
+export const LEASE_POLL_MS = 250;
+
+/** How long the oldest open snapshot of a daemon is kept after its last sign of life. */
+export const PIN_MS_MAX = 60_000;
+
 /** How long a connection refused for its old snapshot keeps the write lock reserved, so that it cannot starve. */
 export const WRITE_RESERVATION_MS = 100;
 
@@ -156,4 +189,5 @@ export const LIMIT_RANGES = {
   connections: { min: 1, max: 65_536 },
   queueLength: { min: 16, max: 65_536 },
   writerWaitMs: { min: 0, max: 600_000 },
+  leaseMs: { min: 1_000, max: 60_000 },
 } as const;

@@ -53,6 +53,7 @@ export async function importDatabase(
     await lock.released.wait(20);
   }
   try {
+    await store.acquireLease(namespace, Math.max(0, deadlineMs - performance.now()));
     const base = await store.head(namespace);
     const pages = cutPages(pieces, start, header.pageBytes, sizeBytes);
     const request = { namespace, base: base.version, pageBytes: header.pageBytes, sizeBytes, pages };

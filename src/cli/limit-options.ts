@@ -7,6 +7,7 @@ import {
   DIRTY_BYTES_DEFAULT,
   DIRTY_MEMORY_BYTES_DEFAULT,
   FUSE_QUEUE_LENGTH_DEFAULT,
+  LEASE_MS_DEFAULT,
   LIMIT_RANGES,
   PAGE_CACHE_BYTES_DEFAULT,
   WRITER_WAIT_MS_DEFAULT,
@@ -20,6 +21,7 @@ export interface LimitOptions {
   readonly maxConnections: number;
   readonly queueLength: number;
   readonly writerWait: number;
+  readonly leaseTime: number;
 }
 
 export function limitOptions(): Option[] {
@@ -51,12 +53,22 @@ export function limitOptions(): Option[] {
     ),
     parsedOption(
       '--writer-wait <time>',
-      'how long cp and import wait for the write lock of a database',
+      'how long cp and import wait for the write lock of a database, and every writer for another host',
       'MVFUSE_WRITER_WAIT',
       {
         parse: (text) => parseDuration(text, LIMIT_RANGES.writerWaitMs),
         default: WRITER_WAIT_MS_DEFAULT,
         shown: `${WRITER_WAIT_MS_DEFAULT / 1000}s`,
+      },
+    ),
+    parsedOption(
+      '--lease-time <time>',
+      'fdb: stores: how long this host may give no sign of life before others may write its databases',
+      'MVFUSE_LEASE_TIME',
+      {
+        parse: (text) => parseDuration(text, LIMIT_RANGES.leaseMs),
+        default: LEASE_MS_DEFAULT,
+        shown: `${LEASE_MS_DEFAULT / 1000}s`,
       },
     ),
   ];

@@ -34,6 +34,7 @@ interface Options extends LimitOptions {
   readonly readOnly?: boolean;
   readonly allowOther?: boolean;
   readonly kernelCache: boolean;
+  readonly leaseReads: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat?: LogFormat;
 }
@@ -60,6 +61,13 @@ export function mountCommand(): Command {
         '--no-kernel-cache',
         'let the kernel keep no pages of live databases: slower reads, less memory',
         'MVFUSE_NO_KERNEL_CACHE',
+      ),
+    )
+    .addOption(
+      switchOption(
+        '--no-lease-reads',
+        'ask the cluster at each snapshot, even while this host holds the write lease: rests on no clock',
+        'MVFUSE_NO_LEASE_READS',
       ),
     )
     .addOption(
@@ -90,7 +98,11 @@ async function runMount(options: Options): Promise<void> {
   const directory = storeDirectory(options.store);
   const mountpoint = resolveMountpoint(options.mountpoint, directory);
   await prepareMountpoint(mountpoint, log);
-  const store = await openStore(options.store, options.cacheSize);
+  const store = await openStore(options.store, {
+    cacheBytesMax: options.cacheSize,
+    leaseMs: options.leaseTime,
+    leaseReads: options.leaseReads,
+  });
   try {
     const mounts: Mount[] = [];
     const status = (): Promise<MountStatus[]> => Promise.all(mounts.map((mount) => mount.status()));

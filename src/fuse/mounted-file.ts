@@ -1,6 +1,7 @@
 // One namespace as it is mounted: its name in the directory, its head, its write lock, its commits.
 
 import type { Logger } from 'pino';
+import { isMvfuseError } from '../errors.js';
 import type { Header } from '../sqlite/header.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Commit, CommitRequest, Head, NamespaceId } from '../store/types.js';
@@ -66,6 +67,16 @@ export class MountedFile {
 
   head(): Promise<Head> {
     return this.#store.head(this.namespace);
+  }
+
+  /** To be called with the write lock held: resolves when no other host can write. @throws BUSY */
+  async acquireLease(): Promise<void> {
+    try {
+      await this.#store.acquireLease(this.namespace, this.writerWaits.waitMsMax);
+    } catch (error) {
+      if (isMvfuseError(error, 'BUSY')) this.log.info({ reason: error.message }, 'busy');
+      throw error;
+    }
   }
 
   /** The newest version, ready to be read. */

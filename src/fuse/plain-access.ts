@@ -168,6 +168,7 @@ export class PlainAccess implements Writer {
     if (this.#dirty !== undefined) return;
     await this.#acquire(caller);
     try {
+      await this.file.acquireLease();
       const newest = await this.file.newest();
       const handle = fh === undefined ? undefined : this.#handle(fh);
       // Whoever reads before it writes goes on from what it read; the commit finds out whether that is still the head.

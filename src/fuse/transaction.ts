@@ -9,6 +9,7 @@
 //
 // Knows nothing of locks, handles or journal files: connection.ts calls it when those say so.
 
+import { isMvfuseError } from '../errors.js';
 import { CHANGE_COUNTER_AT, HEADER_BYTES } from '../sqlite/header.js';
 import type { Head } from '../store/types.js';
 import type { Writer } from '../store/write-lock.js';
@@ -105,6 +106,7 @@ export class Transaction implements Writer {
     }
     this.pid = pid;
     try {
+      await this.file.acquireLease();
       const head = await this.file.head();
       if (head.version !== this.#base!.head.version) {
         writeLock.releaseReserved(this);
@@ -112,6 +114,7 @@ export class Transaction implements Writer {
       }
     } catch (error) {
       writeLock.release(this);
+      if (isMvfuseError(error, 'BUSY')) throw new LockHeldError();
       throw error;
     }
     this.#dirty = this.#overlay();

@@ -38,6 +38,8 @@ export interface BufferedTransactionOptions {
 export class BufferedTransaction implements Transaction {
   readonly reads = new ReadSet();
   readonly mutations: Mutation[] = [];
+  /** Reading takes no time here, so no state is chosen to spare it. */
+  readonly isAsOf = false;
   readonly snapshot: ReadTransaction = {
     get: (key) => this.#get(key, false),
     getRange: (begin, end, options) => this.#getRange(begin, end, options ?? {}, false),
@@ -67,6 +69,10 @@ export class BufferedTransaction implements Transaction {
 
   getRange(begin: Uint8Array, end: Uint8Array, options: RangeOptions = {}): Promise<KeyValue[]> {
     return this.#getRange(begin, end, options, true);
+  }
+
+  expectUnchanged(): void {
+    throw new MvfuseError('INVALID_ARGUMENT', 'the state of this transaction is not one that was asked for');
   }
 
   set(key: Uint8Array, value: Uint8Array): void {

@@ -48,6 +48,13 @@ export interface Transaction extends ReadTransaction {
    * commit: a read of it in this transaction is refused with INVALID_ARGUMENT.
    */
   setVersionstampedValue(key: Uint8Array, prefix: Uint8Array, suffix: Uint8Array): void;
+  /**
+   * Whether the state read is exactly that of TransactOptions.asOf. Then `body` may rely on what it knows of that state
+   * and call expectUnchanged() where it would read; otherwise it must read.
+   */
+  readonly isAsOf: boolean;
+  /** Conflicts with a change of `key` since the state `asOf`. @throws INVALID_ARGUMENT unless isAsOf */
+  expectUnchanged(key: Uint8Array): void;
   /** Like getRange/get, but a later change of what was read does not make this transaction conflict. */
   readonly snapshot: ReadTransaction;
 }
@@ -64,6 +71,25 @@ export interface TransactOptions {
    * a durable commit that began later has resolved. An engine may make it durable all the same.
    */
   readonly durable?: boolean;
+  /**
+   * A version that this engine committed. An engine for which reading takes a while may run the first attempt on the state
+   * as of that commit, which is no older than KV_TRANSACTION_MS_MAX, and tells so by Transaction.isAsOf.
+   */
+  readonly asOf?: Version;
+}
+
+export interface ReadOptions {
+  /** Any state will do that holds the commit of this version; without it, the newest. */
+  readonly atLeast?: Version;
+}
+
+/** How often the cluster was waited for, since the engine was opened. */
+export interface RoundTrips {
+  /** Questions for the newest version, one before the first read of a transaction that may not share one. */
+  readonly readVersions: number;
+  /** Batches of reads that were asked for together. */
+  readonly reads: number;
+  readonly commits: number;
 }
 
 export interface Engine {
@@ -72,18 +98,22 @@ export interface Engine {
    * changed what `body` read, runs it again (KV_ATTEMPTS_MAX times at the most, then BUSY); so `body`
    * must have no effects of its own. When it resolves, the commit is durable and visible to every
    * transaction and read that begins later. When it rejects, nothing was written and never will be; only
-   * after STORE_FAILED it is unknown until the store is opened again whether all of it was, or nothing.
+   * after STORE_FAILED it is unknown whether all of it was, or nothing.
    * An error thrown by `body` aborts and is passed on.
    * @throws LIMIT past the contract's limits, NO_SPACE, BUSY, CLOSED; STORE_FAILED: when it was the commit
-   *   that failed, every later call is refused in the same way
+   *   that failed, every later call is refused in the same way until the engine has found out, and for good where
+   *   only opening the store again shows it
    */
   transact<T>(body: (transaction: Transaction) => Promise<T>, options?: TransactOptions): Promise<TransactionResult<T>>;
 
-  /** Runs `body` on one consistent state that holds every commit acknowledged before the call. */
-  read<T>(body: (transaction: ReadTransaction) => Promise<T>): Promise<T>;
+  /** Runs `body` on one consistent state that holds every commit acknowledged before the call, or `atLeast`. */
+  read<T>(body: (transaction: ReadTransaction) => Promise<T>, options?: ReadOptions): Promise<T>;
 
   /** Resolves once the value of `key` may have changed since the call; rejects with CLOSED, or the signal's reason. */
   watch(key: Uint8Array, signal?: AbortSignal): Promise<void>;
+
+  /** Of an engine that is elsewhere; undefined for an embedded one. */
+  readonly roundTrips?: RoundTrips;
 
   /** Waits for the transactions under way, at most STORE_CLOSE_WAIT_MS_MAX, then frees everything. Later calls are refused with CLOSED. */
   close(): Promise<void>;

@@ -4,11 +4,12 @@ import { resolve } from 'node:path';
 import { MvfuseError } from '../errors.js';
 import { EmbeddedEngine, type EngineOptions } from './embedded-engine.js';
 import type { Engine } from './engine.js';
+import { FDB_URL_PREFIX } from './foundationdb/location.js';
 
 const SQLITE_PREFIX = 'sqlite:';
 
 /**
- * `sqlite:<directory>` is kept on disk, `memory:` until it is closed.
+ * `sqlite:<directory>` is kept on disk, `memory:` until it is closed, `fdb:<cluster file>` in a FoundationDB cluster.
  * @throws INVALID_ARGUMENT for another URL; what the engine throws at opening (STORE_OWNED, STORE_FORMAT, …)
  */
 export async function openEngine(url: string, options: EngineOptions): Promise<Engine> {
@@ -21,10 +22,19 @@ export async function openEngine(url: string, options: EngineOptions): Promise<E
     const { MemoryBackend } = await import('./memory/memory-backend.js');
     return new EmbeddedEngine(new MemoryBackend(), options);
   }
-  if (url.startsWith('fdb:')) {
-    throw new MvfuseError('INVALID_ARGUMENT', `this release has no FoundationDB engine, so it cannot open "${url}"`);
+  if (isShared(url)) {
+    const { FoundationdbEngine } = await import('./foundationdb/foundationdb-engine.js');
+    return FoundationdbEngine.open(url, options);
   }
-  throw new MvfuseError('INVALID_ARGUMENT', `"${url}" is not the URL of a store: use sqlite:<directory> or memory:`);
+  throw new MvfuseError(
+    'INVALID_ARGUMENT',
+    `"${url}" is not the URL of a store: use sqlite:<directory>, fdb:<cluster file> or memory:`,
+  );
+}
+
+/** Whether several processes have the store open at once. */
+export function isShared(url: string): boolean {
+  return url.startsWith(FDB_URL_PREFIX);
 }
 
 /**

@@ -10,13 +10,15 @@ import { COMMITTING_BYTES_MAX } from '../limits.js';
 import type { Version } from '../version.js';
 import { ByteGate } from './byte-gate.js';
 import { validatePage, validateRequests } from './commit-request.js';
+import type { Heads } from './heads.js';
 import { bulkKeyPrefix, headKey, logKeyPrefix, pageKeyPrefix, shrinkKeyPrefix, timeKey } from './keys.js';
 import { readHead } from './namespaces.js';
 import { encodePage } from './page-codec.js';
 import { pageCountOf } from './page-count.js';
 import { type BulkRecord, encodeBulk, encodeChange, encodeHeadState, encodeNumber, type HeadState } from './records.js';
 import { discardStage, publishStage, Stage } from './stage.js';
-import type { CommitRequest, Head, PageNumber } from './types.js';
+import type { CommitRequest, Head, NamespaceId, PageNumber } from './types.js';
+import type { WriteLeases } from './write-leases.js';
 
 export interface CommitLimits {
   /** Bytes of stored pages in one engine transaction; more are staged. */
@@ -50,18 +52,31 @@ export interface CommittedMember extends TakenMember {
 
 const NONE = Buffer.alloc(0);
 
+export interface CommitterOptions {
+  readonly engine: Engine;
+  readonly clock: () => number;
+  readonly limits: CommitLimits;
+  readonly heads: Heads;
+  /** Undefined where this process alone has the store. */
+  readonly leases: WriteLeases | undefined;
+}
+
 export class Committer {
   readonly #engine: Engine;
   readonly #clock: () => number;
   readonly #limits: CommitLimits;
+  readonly #heads: Heads;
+  readonly #leases: WriteLeases | undefined;
   readonly #gate = new ByteGate(COMMITTING_BYTES_MAX);
   /** Bulk commits take long; nobody but another of them waits for that. */
   readonly #bulkGate = new ByteGate(COMMITTING_BYTES_MAX);
 
-  constructor(engine: Engine, clock: () => number, limits: CommitLimits) {
+  constructor({ engine, clock, limits, heads, leases }: CommitterOptions) {
     this.#engine = engine;
     this.#clock = clock;
     this.#limits = limits;
+    this.#heads = heads;
+    this.#leases = leases;
   }
 
   /** @throws CONFLICT, NOT_FOUND, INVALID_ARGUMENT, LIMIT, and what the engine or a page source throws */
@@ -105,7 +120,8 @@ export class Committer {
       if (stage === undefined) pages.push({ number: page.number, stored });
       else await stage.add(page.number, stored);
       if (stage === undefined && bytes > bytesLeft) {
-        stage = await Stage.begin(this.#engine, request, this.#limits.stageChunkBytesMax);
+        const token = this.#leases?.fence(request.namespace)?.token ?? 0;
+        stage = await Stage.begin(this.#engine, request, this.#limits.stageChunkBytesMax, token);
         stages.push(stage);
         for (const { number, stored } of pages) await stage.add(number, stored);
         pages = [];
@@ -116,29 +132,62 @@ export class Committer {
 
   async #write(members: readonly TakenMember[]): Promise<CommittedMember[]> {
     const nowMs = Math.floor(this.#clock());
-    const { value: written, version } = await this.#engine.transact((transaction) => {
-      return Promise.all(members.map((member) => writeMember(transaction, member, nowMs)));
-    });
+    const { value: written, version } = await this.#engine.transact(
+      (transaction) => Promise.all(members.map((member) => this.#writeMember(transaction, member, nowMs))),
+      this.#knownState(members),
+    );
     return members.map((member, index) => {
       const { state, shrunkTo } = written[index]!;
       return { ...member, shrunkTo, head: { version: version as Version, ...state } };
     });
   }
 
-  /** What cannot be removed now is found at the next start. */
+  /** A state of which all is known that a commit must read: then it need not be read. */
+  #knownState([member, ...others]: readonly TakenMember[]): { asOf?: Version } {
+    if (member === undefined || others.length > 0 || member.bulk !== undefined) return {};
+    const { namespace, base } = member.request;
+    const fence = this.#leases?.fence(namespace);
+    return fence !== undefined && this.#heads.known(namespace)?.version === base ? { asOf: fence.asOf } : {};
+  }
+
+  async #writeMember(transaction: Transaction, member: TakenMember, nowMs: number): Promise<WrittenMember> {
+    const { namespace, base } = member.request;
+    const [head] = await Promise.all([
+      this.#base(transaction, namespace),
+      this.#leases?.require(transaction, namespace),
+    ]);
+    if (head.version !== base) {
+      throw new MvfuseError('CONFLICT', `the head of namespace ${namespace} is ${head.version}, not ${base}`);
+    }
+    return writeMember(transaction, member, head, nowMs);
+  }
+
+  async #base(transaction: Transaction, namespace: NamespaceId): Promise<Head> {
+    if (!transaction.isAsOf) return readHead(transaction, namespace);
+    transaction.expectUnchanged(headKey(namespace));
+    return this.#heads.known(namespace)!;
+  }
+
+  /** What cannot be removed now is found later, as what a crash left. */
   async #discard(stage: Stage): Promise<void> {
     await stage.settled();
     await discardStage(this.#engine, stage.name).catch(() => {});
   }
 }
 
-async function writeMember(transaction: Transaction, member: TakenMember, nowMs: number) {
+interface WrittenMember {
+  readonly state: HeadState;
+  readonly shrunkTo: number | undefined;
+}
+
+async function writeMember(
+  transaction: Transaction,
+  member: TakenMember,
+  base: Head,
+  nowMs: number,
+): Promise<WrittenMember> {
   const { request, bulk } = member;
   const { namespace, pageBytes, sizeBytes } = request;
-  const base = await readHead(transaction, namespace);
-  if (base.version !== request.base) {
-    throw new MvfuseError('CONFLICT', `the head of namespace ${namespace} is ${base.version}, not ${request.base}`);
-  }
   requireCutPage(member, base);
   if (bulk !== undefined) await publishStage(transaction, { namespace, stage: bulk.stage });
   const state: HeadState = { timeMs: Math.max(base.timeMs, nowMs), pageBytes, sizeBytes };
@@ -161,7 +210,7 @@ function writePages(transaction: Transaction, { request: { namespace }, pages, b
 }
 
 /** With another page size no older image means anything; in a shorter file, those past its end. */
-function shrunkPage(base: HeadState, next: HeadState): number | undefined {
+export function shrunkPage(base: HeadState, next: HeadState): number | undefined {
   if (base.pageBytes !== next.pageBytes) return base.sizeBytes === 0 ? undefined : 0;
   return pageCountOf(next) < pageCountOf(base) ? pageCountOf(next) : undefined;
 }

@@ -4,6 +4,7 @@
 //   NAME      name                          → namespace id
 //   SEQUENCE  namespace | stage             → the last id issued
 //   STAGING   namespace, stage              → alive | dead: a bulk commit that was not published
+//   DAEMON    daemon                        → its beat
 //   NAMESPACE id META                       → name, created
 //   NAMESPACE id HEAD                       → version, page size, size, time
 //   NAMESPACE id PAGE    number, version    → page
@@ -12,9 +13,12 @@
 //   NAMESPACE id BULK    version            → stage id and its page numbers
 //   NAMESPACE id STAGE   stage, number      → page
 //   NAMESPACE id TIME    ms                 → version
+//   NAMESPACE id LEASE                      → token, owner
+//   NAMESPACE id WANTED                     → who asks for the lease
+//   NAMESPACE id PIN     daemon             → the oldest version open there, expiry
 //
 // STAGING is apart from the namespaces so that what a crash left is found without a look at every one.
-// The numbers are part of the format; 8 to 15 are kept for tags, leases, pins and forks.
+// The numbers are part of the format; those up to 15 are kept for tags and forks.
 
 import { keyAfter } from '../kv/bytes.js';
 import { type KeyRange, packTuple, packVersionPrefix, tupleRange, unpackTuple } from '../kv/tuple.js';
@@ -26,6 +30,7 @@ const NAME = 1;
 const SEQUENCE = 2;
 const STAGING = 3;
 const NAMESPACE = 4;
+const DAEMON = 5;
 
 const META = 0;
 const HEAD = 1;
@@ -35,8 +40,14 @@ const LOG = 4;
 const BULK = 5;
 const STAGE = 6;
 const TIME = 7;
+const LEASE = 8;
+const WANTED = 9;
+const PIN = 10;
 
 export type StageId = number & { readonly stageIdBrand?: never };
+
+/** 32 hex digits, drawn at each start. */
+export type DaemonId = string & { readonly daemonIdBrand?: never };
 
 export const formatKey = packTuple(FORMAT);
 export const namespaceSequenceKey = packTuple(SEQUENCE, 0);
@@ -49,6 +60,9 @@ export const nameOfKey = (key: Buffer): string => unpackTuple(key)[1] as string;
 
 export const stagingKey = (namespace: NamespaceId, stage: StageId): Buffer => packTuple(STAGING, namespace, stage);
 
+/** The unpublished stages of one namespace. */
+export const stagingRangeOf = (namespace: NamespaceId): KeyRange => tupleRange(packTuple(STAGING, namespace));
+
 export function stageOfStagingKey(key: Buffer): { namespace: NamespaceId; stage: StageId } {
   const [, namespace, stage] = unpackTuple(key);
   return { namespace: namespace as NamespaceId, stage: stage as StageId };
@@ -60,10 +74,23 @@ export const headKey = (namespace: NamespaceId): Buffer => packTuple(NAMESPACE, 
 export const timeKey = (namespace: NamespaceId, timeMs: number): Buffer =>
   packTuple(NAMESPACE, namespace, TIME, timeMs);
 
+export const leaseKey = (namespace: NamespaceId): Buffer => packTuple(NAMESPACE, namespace, LEASE);
+export const wantedKey = (namespace: NamespaceId): Buffer => packTuple(NAMESPACE, namespace, WANTED);
+export const daemonKey = (daemon: DaemonId): Buffer => packTuple(DAEMON, daemon);
+export const daemonRange = tupleRange(packTuple(DAEMON));
+export const daemonOfKey = (key: Buffer): DaemonId => unpackTuple(key).at(-1) as DaemonId;
+export const pinKey = (namespace: NamespaceId, daemon: DaemonId): Buffer =>
+  packTuple(NAMESPACE, namespace, PIN, daemon);
+export const pinRange = (namespace: NamespaceId): KeyRange => tupleRange(packTuple(NAMESPACE, namespace, PIN));
+
 export const logKey = (namespace: NamespaceId, version: Version): Buffer =>
   packTuple(NAMESPACE, namespace, LOG, { version });
 export const logKeyPrefix = (namespace: NamespaceId): Buffer => packVersionPrefix(NAMESPACE, namespace, LOG);
 export const logRange = (namespace: NamespaceId): KeyRange => tupleRange(packTuple(NAMESPACE, namespace, LOG));
+
+/** Changelog entries of the commits after `version`. */
+export const logRangeAfter = (namespace: NamespaceId, version: Version): KeyRange =>
+  rangeAfter(namespace, LOG, version);
 
 export const shrinkKeyPrefix = (namespace: NamespaceId): Buffer => packVersionPrefix(NAMESPACE, namespace, SHRINK);
 export const bulkKeyPrefix = (namespace: NamespaceId): Buffer => packVersionPrefix(NAMESPACE, namespace, BULK);

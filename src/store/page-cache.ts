@@ -29,8 +29,8 @@ interface Progress {
 
 export interface WrittenPage {
   readonly number: PageNumber;
-  /** Whole, and never changed again. */
-  readonly data: Buffer;
+  /** Whole, and never changed again; undefined where it is not known here. */
+  readonly data?: Buffer;
 }
 
 const CLOSED = -1;
@@ -80,7 +80,7 @@ export class PageCache {
 
   /**
    * Tells of a commit on top of `base`. `changed` are all pages whose content may differ since, or 'all';
-   * the images of those given are kept.
+   * the images that are given are kept.
    */
   advance(namespace: NamespaceId, base: Version, version: Version, changed: readonly WrittenPage[] | 'all'): void {
     const progress = this.#progressOf(namespace);
@@ -95,7 +95,8 @@ export class PageCache {
         open.until = base;
         open.generation = CLOSED;
       }
-      this.#insert(progress, key, { from: version, until: version, generation: progress.generation, data });
+      if (data !== undefined)
+        this.#insert(progress, key, { from: version, until: version, generation: progress.generation, data });
     }
   }
 

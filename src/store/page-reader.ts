@@ -46,12 +46,15 @@ export class PageReader {
   }
 
   #load(namespace: NamespaceId, head: Head, pages: readonly PageNumber[]): Promise<Map<PageNumber, Buffer>> {
-    return this.#engine.read(async (transaction) => {
-      const history = await this.#histories.load(transaction, namespace, head.version);
-      const load = async (page: PageNumber) =>
-        [page, await this.#loadPage(transaction, history, namespace, head, page)] as const;
-      return new Map(await Promise.all(pages.map(load)));
-    });
+    return this.#engine.read(
+      async (transaction) => {
+        const history = await this.#histories.load(transaction, namespace, head.version);
+        const load = async (page: PageNumber) =>
+          [page, await this.#loadPage(transaction, history, namespace, head, page)] as const;
+        return new Map(await Promise.all(pages.map(load)));
+      },
+      { atLeast: head.version },
+    );
   }
 
   async #loadPage(

@@ -2,13 +2,13 @@
 // heads (how fresh), page-reader and page-cache (reads), commit and stage (writes), namespace-history.
 
 import { isMvfuseError } from '../errors.js';
-import type { Engine } from '../kv/engine.js';
+import type { Engine, RoundTrips } from '../kv/engine.js';
 import { COMMIT_BYTES_MAX, STAGE_CHUNK_BYTES_MAX, STORE_CLOSE_WAIT_MS_MAX } from '../limits.js';
 import { settledWithin } from '../settle.js';
 import type { Version } from '../version.js';
-import { type CommitLimits, type CommittedMember, Committer } from './commit.js';
+import { type CommitLimits, type CommittedMember, Committer, shrunkPage } from './commit.js';
 import { requireFormat } from './format.js';
-import { Heads } from './heads.js';
+import { type ForeignCommit, Heads } from './heads.js';
 import { logRange, versionOfKey } from './keys.js';
 import { NamespaceHistories } from './namespace-history.js';
 import { createNamespace, listNamespaces, statNamespace } from './namespaces.js';
@@ -17,8 +17,9 @@ import { padPage, pageOfStored } from './page-codec.js';
 import { PageReader } from './page-reader.js';
 import { RecentChanges } from './recent-changes.js';
 import { decodeChange, toLogEntry } from './records.js';
-import { discardStage, listStages, markDead, type StageName } from './stage.js';
+import { discardStage, listOutlivedStages, listStages, markDead, type StageName } from './stage.js';
 import type { Commit, CommitRequest, Head, LogEntry, NamespaceId, NamespaceInfo, PageNumber } from './types.js';
+import { type HostOptions, type LeaseStatus, WriteLeases } from './write-leases.js';
 import { WriteLock } from './write-lock.js';
 
 export interface PageStoreOptions {
@@ -29,9 +30,11 @@ export interface PageStoreOptions {
   readonly cacheBytesMax: number;
   /**
    * Whether all commits of the store pass through this object, as with the embedded engines: then heads are
-   * remembered and what a crash left is collected. True by default.
+   * remembered and what a crash left is collected. True by default, unless there are other hosts.
    */
   readonly soleOwner?: boolean;
+  /** Set where several processes share the store: then who writes needs the namespace's write lease. */
+  readonly host?: HostOptions | undefined;
   /** Smaller ones make bulk commits cheap to test. */
   readonly limits?: Partial<CommitLimits>;
 }
@@ -46,17 +49,31 @@ export class PageStore {
   readonly #reader: PageReader;
   readonly #committer: Committer;
   readonly #writeLocks = new Map<NamespaceId, WriteLock>();
+  readonly #leases: WriteLeases | undefined;
+  /** Whether the engine may have committed something that nobody was told of. */
+  #doubtful = false;
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
-  private constructor({ engine, clock, cacheBytesMax, soleOwner = true, limits }: PageStoreOptions) {
+  private constructor({ engine, clock, cacheBytesMax, soleOwner = true, host, limits }: PageStoreOptions) {
     this.#engine = engine;
     this.#clock = clock;
-    this.#heads = new Heads(engine, soleOwner);
+    this.#heads = new Heads({
+      engine,
+      isSole: (namespace) => (host === undefined ? soleOwner && !this.#doubtful : this.#leases!.surelyHeld(namespace)),
+      onForeignCommit: (namespace, commit) => this.#takeInForeign(namespace, commit),
+    });
     this.#cache = new PageCache(cacheBytesMax);
     this.#reader = new PageReader(engine, this.#cache, this.#histories);
+    this.#leases = host && this.#createLeases(host);
     const defaults = { commitBytesMax: COMMIT_BYTES_MAX, stageChunkBytesMax: STAGE_CHUNK_BYTES_MAX };
-    this.#committer = new Committer(engine, clock, { ...defaults, ...limits });
+    this.#committer = new Committer({
+      engine,
+      clock,
+      limits: { ...defaults, ...limits },
+      heads: this.#heads,
+      leases: this.#leases,
+    });
   }
 
   /**
@@ -65,7 +82,7 @@ export class PageStore {
    * @throws STORE_FORMAT when the store states another format
    */
   static async open(options: PageStoreOptions): Promise<PageStore> {
-    const { engine, soleOwner = true } = options;
+    const { engine, host, soleOwner = host === undefined } = options;
     await requireFormat(engine);
     const store = new PageStore(options);
     if (!soleOwner) return store;
@@ -126,12 +143,31 @@ export class PageStore {
   }
 
   /**
+   * Resolves when this process may write the namespace. To be called with the write lock held, which keeps it so until
+   * the lock is given back. At once where this process alone has the store, or has the namespace's lease.
+   * @throws BUSY when another process writes it for `waitMsMax`
+   */
+  async acquireLease(namespace: NamespaceId, waitMsMax: number): Promise<void> {
+    await this.#leases?.acquire(namespace, waitMsMax);
+  }
+
+  /** The leases that this process has; undefined where it alone has the store. */
+  get leases(): LeaseStatus[] | undefined {
+    return this.#leases?.status;
+  }
+
+  /** See Engine.roundTrips. */
+  get roundTrips(): RoundTrips | undefined {
+    return this.#engine.roundTrips;
+  }
+
+  /**
    * Commits all requests at one version, or none. Resolves when they are durable, with one answer for each
    * in order. A request without pages commits a version all the same. Pages are copied as they come; more
    * than COMMIT_BYTES_MAX of them take no more memory, but several engine transactions.
    * When it rejects nothing was committed, except for STORE_FAILED: then only the next start shows
    * whether all was, or nothing.
-   * @throws CONFLICT when a head is not the request's base, INVALID_ARGUMENT for pages that do not ascend, lie
+   * @throws CONFLICT when a head is not the request's base, or the lease went to another process; INVALID_ARGUMENT for pages that do not ascend, lie
    *   outside of the file or have the wrong length, or when the file is cut inside of a page that is not
    *   given; LIMIT, NO_SPACE, STORE_FAILED, and what a page source throws
    */
@@ -157,19 +193,29 @@ export class PageStore {
     return entries.map(({ key, value }) => toLogEntry(versionOfKey(key), decodeChange(value)));
   }
 
-  /** Waits for the commits under way, at most STORE_CLOSE_WAIT_MS_MAX, then closes the engine. */
+  /** Waits for the commits under way, at most STORE_CLOSE_WAIT_MS_MAX, passes its leases on, then closes the engine. */
   close(): Promise<void> {
-    this.#closing ??= settledWithin(this.#running, STORE_CLOSE_WAIT_MS_MAX).then(() => this.#engine.close());
+    this.#closing ??= this.#finish();
     return this.#closing;
+  }
+
+  async #finish(): Promise<void> {
+    await settledWithin(this.#running, STORE_CLOSE_WAIT_MS_MAX);
+    if (this.#leases !== undefined) await settledWithin([this.#leases.close()], STORE_CLOSE_WAIT_MS_MAX);
+    await this.#engine.close();
   }
 
   async #commit(requests: readonly CommitRequest[]): Promise<Commit[]> {
     const members = await this.#committer.commit(requests).catch((error: unknown) => {
-      if (isMvfuseError(error, 'STORE_FAILED')) this.#heads.distrust();
+      if (isMvfuseError(error, 'STORE_FAILED')) {
+        this.#doubtful = true;
+        for (const { namespace } of requests) this.#heads.forget(namespace);
+      }
       throw error;
     });
     return members.map((member) => {
       this.#takeIn(member);
+      this.#leases?.committed(member.request.namespace, member.head.version);
       return { head: member.head, pageCount: member.pageCount, bytes: member.bytes };
     });
   }
@@ -184,6 +230,35 @@ export class PageStore {
     this.#cache.advance(namespace, base, version, isListed ? written : 'all');
     this.#changes.advance(namespace, base, version, isListed ? pages.map(({ number }) => number) : 'all');
     this.#heads.remember(namespace, head);
+  }
+
+  /** What another process committed, as its changelog entry tells it. */
+  #takeInForeign(namespace: NamespaceId, { base, version, change }: ForeignCommit): void {
+    const isListed = change.pages !== undefined && shrunkPage(base, change) === undefined;
+    if (isListed) this.#histories.advance(namespace, base.version, version, undefined, undefined);
+    const pages = isListed ? change.pages! : 'all';
+    this.#cache.advance(
+      namespace,
+      base.version,
+      version,
+      pages === 'all' ? 'all' : pages.map((number) => ({ number })),
+    );
+    this.#changes.advance(namespace, base.version, version, pages);
+  }
+
+  #createLeases(host: HostOptions): WriteLeases {
+    return new WriteLeases({
+      engine: this.#engine,
+      host,
+      lockOf: (namespace) => this.writeLock(namespace),
+      look: (transaction, namespace) => this.#heads.look(transaction, namespace),
+      takeIn: (namespace, update) => this.#heads.takeIn(namespace, update),
+      onTaken: (namespace, token) => {
+        const collecting = listOutlivedStages(this.#engine, namespace, token).then((stages) => this.#collect(stages));
+        // What is left is found by whoever gets the lease next.
+        this.#track(collecting).catch(() => {});
+      },
+    });
   }
 
   async #collect(stages: readonly StageName[]): Promise<void> {

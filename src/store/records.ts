@@ -5,7 +5,7 @@
 
 import { MvfuseError } from '../errors.js';
 import { VERSION_BYTES, type Version, versionFromBytes, versionToBytes } from '../version.js';
-import type { StageId } from './keys.js';
+import type { DaemonId, StageId } from './keys.js';
 import { decodePageSet, encodePageSet } from './page-set.js';
 import type { Head, LogEntry, NamespaceId, PageNumber } from './types.js';
 
@@ -92,6 +92,58 @@ export function decodeBulk(bytes: Buffer): BulkRecord {
     last: bytes.readUInt32BE(12) as PageNumber,
     pageCount: bytes.readUInt32BE(16),
   };
+}
+
+/** Who may write a namespace: the holder of the newest token, until it is passed on or taken over. */
+export interface LeaseRecord {
+  readonly token: number;
+  /** Undefined while nobody has it. */
+  readonly owner: DaemonId | undefined;
+}
+
+export function encodeLease({ token, owner }: LeaseRecord): Buffer {
+  return Buffer.concat([encodeNumber(token), Buffer.from(owner ?? '', 'hex')]);
+}
+
+export function decodeLease(bytes: Buffer): LeaseRecord {
+  const owner = bytes.subarray(8).toString('hex');
+  return { token: decodeNumber(bytes), owner: owner === '' ? undefined : owner };
+}
+
+/** A sign of life: others count how long it has not changed. */
+export interface BeatRecord {
+  readonly beat: number;
+  readonly host: string;
+  readonly pid: number;
+  /** How long it may not change before others take its leases. */
+  readonly leaseMs: number;
+}
+
+export function encodeBeat(beat: BeatRecord): Buffer {
+  return Buffer.from(JSON.stringify(beat));
+}
+
+export function decodeBeat(bytes: Buffer): BeatRecord {
+  try {
+    return JSON.parse(bytes.toString()) as BeatRecord;
+  } catch (cause) {
+    throw new MvfuseError('CORRUPT', 'the sign of life of a daemon is damaged', { cause });
+  }
+}
+
+/** The oldest version that a daemon has open, and the time (ms since 1970) from which on that counts no more. */
+export interface PinRecord {
+  readonly version: Version;
+  readonly untilMs: number;
+}
+
+export function encodePin({ version, untilMs }: PinRecord): Buffer {
+  return Buffer.concat([versionToBytes(version), encodeNumber(untilMs)]);
+}
+
+export function decodePin(bytes: Buffer): PinRecord {
+  requireBytes(bytes, VERSION_BYTES + 8, 'pin');
+  return { version: versionFromBytes(bytes), untilMs: decodeNumber(bytes.subarray(VERSION_BYTES)) };
 }
 
 export function encodeNumber(value: number): Buffer {

@@ -5,6 +5,10 @@
 // Who gives a stage up, its writer or the collector after a crash, first makes it `dead`, in a transaction of
 // its own: from then on it can be neither written nor published. Then the pages are deleted, the entry last;
 // so whatever is interrupted, the entry leads to what is left.
+//
+// An `alive` entry names the token of the write lease that it was begun under (0 in a store with one owner). Where
+// several processes share a store, a stage may be collected once its namespace's lease has a newer token: its commit
+// can no longer happen.
 
 import { MvfuseError } from '../errors.js';
 import type { Engine, Transaction } from '../kv/engine.js';
@@ -18,9 +22,10 @@ import {
   stageSequenceKey,
   stagingKey,
   stagingRange,
+  stagingRangeOf,
 } from './keys.js';
 import { issueId, readHead } from './namespaces.js';
-import type { BulkRecord } from './records.js';
+import { type BulkRecord, decodeNumber, encodeNumber } from './records.js';
 import type { CommitRequest, NamespaceId, PageNumber } from './types.js';
 
 export interface StageName {
@@ -47,13 +52,18 @@ export class Stage {
   }
 
   /** @throws CONFLICT when the head is not the request's base already */
-  static async begin(engine: Engine, { namespace, base }: CommitRequest, chunkBytesMax: number): Promise<Stage> {
+  static async begin(
+    engine: Engine,
+    { namespace, base }: CommitRequest,
+    chunkBytesMax: number,
+    token: number,
+  ): Promise<Stage> {
     const { value: stage } = await engine.transact(async (transaction) => {
       const head = await readHead(transaction, namespace);
       if (head.version !== base)
         throw new MvfuseError('CONFLICT', `the head of namespace ${namespace} moved to ${head.version}`);
       const stage = await issueId(transaction, stageSequenceKey);
-      transaction.set(stagingKey(namespace, stage), ALIVE);
+      transaction.set(stagingKey(namespace, stage), Buffer.concat([ALIVE, encodeNumber(token)]));
       return stage;
     });
     return new Stage(engine, { namespace, stage }, chunkBytesMax);
@@ -127,12 +137,21 @@ export async function listStages(engine: Engine): Promise<StageName[]> {
   return entries.map(({ key }) => stageOfStagingKey(key));
 }
 
+/** Those of a namespace that were begun under a token older than `token`, and those already given up. */
+export async function listOutlivedStages(engine: Engine, namespace: NamespaceId, token: number): Promise<StageName[]> {
+  const { begin, end } = stagingRangeOf(namespace);
+  const entries = await engine.read((transaction) => transaction.getRange(begin, end));
+  return entries
+    .filter(({ value }) => !isAlive(value) || decodeNumber(value.subarray(ALIVE.length)) < token)
+    .map(({ key }) => stageOfStagingKey(key));
+}
+
 /** False when there is no such stage, or it was published. */
 export async function markDead(engine: Engine, { namespace, stage }: StageName): Promise<boolean> {
   const key = stagingKey(namespace, stage);
   const { value } = await engine.transact(async (transaction) => {
     const state = await transaction.get(key);
-    if (state?.equals(ALIVE)) transaction.set(key, DEAD);
+    if (state !== undefined && isAlive(state)) transaction.set(key, DEAD);
     return state !== undefined;
   });
   return value;
@@ -140,5 +159,10 @@ export async function markDead(engine: Engine, { namespace, stage }: StageName):
 
 async function requireAlive(transaction: Transaction, { namespace, stage }: StageName): Promise<void> {
   const state = await transaction.get(stagingKey(namespace, stage));
-  if (!state?.equals(ALIVE)) throw new MvfuseError('CONFLICT', `stage ${stage} of namespace ${namespace} was given up`);
+  if (state === undefined || !isAlive(state))
+    throw new MvfuseError('CONFLICT', `stage ${stage} of namespace ${namespace} was given up`);
+}
+
+function isAlive(state: Buffer): boolean {
+  return state.subarray(0, ALIVE.length).equals(ALIVE);
 }

@@ -41,11 +41,15 @@ export class WriteLock {
     return this.#holder === undefined ? 0 : this.#nowMs() - this.#heldSinceMs;
   }
 
+  /** Nobody holds it, or has it reserved. */
+  get free(): boolean {
+    return this.#holder === undefined && !this.#reserved();
+  }
+
   /** Takes the lock for `who`, who may hold it already; false while another holds it or has it reserved. */
   tryAcquire(who: Writer): boolean {
     if (this.#holder !== undefined) return this.#holder === who;
-    const reservation = this.#reservation;
-    if (reservation !== undefined && reservation.by !== who && this.#nowMs() < reservation.untilMs) return false;
+    if (this.#reserved() && this.#reservation!.by !== who) return false;
     this.#reservation = undefined;
     this.#holder = who;
     this.#heldSinceMs = this.#nowMs();
@@ -69,5 +73,9 @@ export class WriteLock {
   forget(who: Writer): void {
     if (this.#reservation?.by === who) this.#reservation = undefined;
     this.release(who);
+  }
+
+  #reserved(): boolean {
+    return this.#reservation !== undefined && this.#nowMs() < this.#reservation.untilMs;
   }
 }

@@ -539,7 +539,7 @@ export function kvSuite(testEngine: TestEngine): void {
         assert.ok(second! > first!);
       });
 
-      test('a second owner is refused while the first one is there', async () => {
+      test('a second owner is refused while the first one is there', { skip: testEngine.isShared }, async () => {
         await assert.rejects(store.open(), throwsCode('STORE_OWNED'));
         await put('a');
         await engine.close();

@@ -7,6 +7,7 @@
 import { resolve } from 'node:path';
 import { serveControl, socketPath } from '../../src/admin/control-socket.js';
 import { localService } from '../../src/admin/store-service.js';
+import { hostOptions } from '../../src/cli/store-access.js';
 import { parseNamespaces } from '../../src/config.js';
 import { type ErrorCode, MvfuseError } from '../../src/errors.js';
 import { type Mount, type MountEntry, mountFiles } from '../../src/fuse/mount.js';
@@ -104,7 +105,12 @@ function obey(command: FaultCommand): void {
 const storeFaults = new StoreFaults((access) => send({ type: 'hit', label: access }));
 const namespaceIds = new Map<string, NamespaceId>();
 const engine = storeFaults.wrap(await openEngine(url, { clock: Date.now }));
-const store = await PageStore.open({ engine, clock: Date.now, cacheBytesMax: 8 * 1024 * 1024 });
+const store = await PageStore.open({
+  engine,
+  clock: Date.now,
+  cacheBytesMax: 8 * 1024 * 1024,
+  host: hostOptions(url),
+});
 const commit = store.commit.bind(store);
 store.commit = async (requests) => {
   if (commitFails === undefined) return commit(requests);
@@ -125,7 +131,8 @@ const service = localService(store, storeDirectory(url), {
   mounts: () => Promise.all(mounts.map((mount) => mount.status())),
   writerWaitMs: WRITER_WAIT_MS_DEFAULT,
 });
-const control = await serveControl(socketPath(storeDirectory(url)!), service);
+const directory = storeDirectory(url);
+const control = directory === undefined ? undefined : await serveControl(socketPath(directory), service);
 const mount = await mountFiles({
   mountpoint: resolve(mountpoint),
   entries,
@@ -152,6 +159,6 @@ process.on('message', (command: FaultCommand) => obey(command));
 process.once('SIGTERM', () => void mount.close());
 send({ type: 'ready' });
 await mount.ended;
-await control.close();
+await control?.close();
 await store.close();
 process.disconnect?.();

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { ErrorCode } from '../../src/errors.js';
+import { testStoreUrl } from './foundationdb.js';
 import type { StoreAccess, StoreFault } from './store-faults.js';
 
 export const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
@@ -65,7 +66,7 @@ export class TestMount {
   protected constructor(base: string, child: ChildProcess) {
     this.base = base;
     this.directory = join(base, 'dbs');
-    this.storeUrl = `sqlite:${join(base, 'store')}`;
+    this.storeUrl = testStoreUrl(base);
     this.child = child;
     child.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr += chunk.toString();
@@ -76,7 +77,7 @@ export class TestMount {
   static async start(options: MountOptions = {}, flags: readonly string[] = []): Promise<TestMount> {
     const base = prepareBase(options.base);
     const args = ['--mountpoint', join(base, 'dbs'), '--namespaces', options.namespaces ?? 'mydb=test'];
-    args.push('--store', `sqlite:${join(base, 'store')}`, '--log-format', 'json', ...flags);
+    args.push('--store', testStoreUrl(base), '--log-format', 'json', ...flags);
     const stale = isMounted(join(base, 'dbs'));
     const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'inherit', 'pipe'] });
     const mount = new TestMount(base, child);
@@ -145,7 +146,7 @@ export class FaultMount extends TestMount {
   /** @param memoryBytesMax dirty bytes that one file keeps in memory before they spill */
   static async startFaulty(options: MountOptions = {}, memoryBytesMax = 64 * 1024): Promise<FaultMount> {
     const base = prepareBase(options.base);
-    const args = [join(base, 'dbs'), `sqlite:${join(base, 'store')}`, options.namespaces ?? 'mydb=test'];
+    const args = [join(base, 'dbs'), testStoreUrl(base), options.namespaces ?? 'mydb=test'];
     args.push(options.logLevel ?? 'error', String(memoryBytesMax), String(options.kernelCache ?? true));
     const child = fork(FAULT_DAEMON, args, { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
     const mount = new FaultMount(base, child);

@@ -67,6 +67,8 @@ export class StoreFaults {
     return {
       ...this.#during('commits', transaction),
       snapshot: transaction.snapshot,
+      isAsOf: transaction.isAsOf,
+      expectUnchanged: (key) => transaction.expectUnchanged(key),
       set: (key, value) => transaction.set(key, value),
       clear: (key) => transaction.clear(key),
       clearRange: (begin, end) => transaction.clearRange(begin, end),

@@ -11,7 +11,7 @@ import { filledPage, openStore, request } from '../../support/stores.js';
 async function stagePages(count: number) {
   const engine = await openEngine('memory:', { clock: Date.now });
   const { id } = await (await openStore(engine)).createNamespace('main');
-  const stage = await Stage.begin(engine, request(id, ZERO_VERSION, 10_000, []), 10_000);
+  const stage = await Stage.begin(engine, request(id, ZERO_VERSION, 10_000, []), 10_000, 0);
   for (let number = 1; number <= count; number++) {
     const { number: page, data } = filledPage(number, 1);
     await stage.add(page, encodePage(page, data));

@@ -1,0 +1,381 @@
+// Write leases: which of the processes that share a store may write a namespace.
+//
+// A lease is a record with a token that grows by one whenever the lease changes hands. Every commit checks that the
+// token is still its own, in the engine's transaction; that alone keeps two processes from writing at once. Its holder
+// keeps it while nobody else asks, passes it on when somebody does and no connection here is writing, and loses it
+// to whoever has seen no sign of life of it for as long as a lease lasts, by that one's own clock.
+//
+// While the lease is surely held, nobody else can commit: then a remembered head is the newest, and a snapshot costs no
+// round trip. "Surely" is: the clock, which goes on while the machine sleeps, shows less than the time at which the last
+// successful sign of life was *sent*, plus the lease's time, less a margin. That rests on clocks that go at about the
+// same rate; `reads` turns it off. No commit rests on it.
+
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MvfuseError } from '../errors.js';
+import type { Engine, ReadTransaction, Transaction } from '../kv/engine.js';
+import { LEASE_BEATS, LEASE_HOLD_MS, LEASE_MARGIN, LEASE_POLL_MS, LEASE_YIELD_MS } from '../limits.js';
+import type { Version } from '../version.js';
+import type { HeadUpdate } from './heads.js';
+import { type DaemonId, daemonKey, leaseKey, wantedKey } from './keys.js';
+import { type BeatRecord, decodeBeat, decodeLease, encodeBeat, encodeLease, type LeaseRecord } from './records.js';
+import type { NamespaceId } from './types.js';
+import type { WriteLock } from './write-lock.js';
+
+/** What a process that shares its store with others is, and how it deals with leases. */
+export interface HostOptions {
+  /** Told to the others. */
+  readonly name: string;
+  readonly pid: number;
+  /** Milliseconds of a clock that goes on while the machine sleeps. */
+  readonly bootTimeMs: () => number;
+  /** How long a lease outlives the last sign of life of this process. */
+  readonly leaseMs: number;
+  /** Whether a lease that is surely held spares reads the question for the newest head. */
+  readonly leaseReads: boolean;
+}
+
+export interface WriteLeasesOptions {
+  readonly engine: Engine;
+  readonly host: HostOptions;
+  readonly lockOf: (namespace: NamespaceId) => WriteLock;
+  /** Reads the head within the transaction that takes a lease; what it found is taken in once that is committed. */
+  readonly look: (transaction: ReadTransaction, namespace: NamespaceId) => Promise<HeadUpdate>;
+  readonly takeIn: (namespace: NamespaceId, update: HeadUpdate) => void;
+  /** A lease was got with this token: nothing that was begun under an older one can be committed any more. */
+  readonly onTaken: (namespace: NamespaceId, token: number) => void;
+}
+
+/** What a commit under a lease is checked by. */
+export interface Fence {
+  readonly token: number;
+  /** As of this commit the lease was held, and the namespace's head was the one that is known here. */
+  readonly asOf: Version;
+}
+
+export interface LeaseStatus {
+  readonly namespace: NamespaceId;
+  readonly token: number;
+  /** How long it is surely held from now on. */
+  readonly sureMs: number;
+}
+
+interface Lease {
+  readonly namespace: NamespaceId;
+  readonly token: number;
+  readonly takenMs: number;
+  readonly ended: AbortController;
+  sureUntilMs: number;
+  asOf: Version;
+  releasing: Promise<void> | undefined;
+}
+
+/** What was last seen of a lease that another process holds. */
+interface Sighting {
+  readonly token: number;
+  readonly beat: number;
+  readonly sinceMs: number;
+  lastMs: number;
+}
+
+type Attempt =
+  | { readonly kind: 'taken'; readonly token: number; readonly update: HeadUpdate; readonly sentMs: number }
+  | { readonly kind: 'held'; readonly owner: string };
+
+export class WriteLeases {
+  readonly daemon: DaemonId = randomBytes(16).toString('hex');
+  readonly #options: WriteLeasesOptions;
+  readonly #engine: Engine;
+  readonly #host: HostOptions;
+  readonly #held = new Map<NamespaceId, Lease>();
+  readonly #sightings = new Map<NamespaceId, Sighting>();
+  readonly #yieldUntilMs = new Map<NamespaceId, number>();
+  readonly #closed = new AbortController();
+  /** Of the last sign of life; no two are alike. */
+  #beat = 0;
+  /** Whether the others can see that this process is there. */
+  #registered = false;
+  #beating: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: WriteLeasesOptions) {
+    this.#options = options;
+    this.#engine = options.engine;
+    this.#host = options.host;
+  }
+
+  /** Whether nobody else can have committed to the namespace by now. */
+  surelyHeld(namespace: NamespaceId): boolean {
+    const lease = this.#held.get(namespace);
+    return this.#host.leaseReads && lease !== undefined && this.#sure(lease);
+  }
+
+  /** What a commit is checked by; undefined without a lease. */
+  fence(namespace: NamespaceId): Fence | undefined {
+    const lease = this.#held.get(namespace);
+    return lease?.releasing === undefined ? lease : undefined;
+  }
+
+  /** This process committed to a namespace whose lease it holds. */
+  committed(namespace: NamespaceId, version: Version): void {
+    const lease = this.#held.get(namespace);
+    if (lease !== undefined && lease.asOf < version) lease.asOf = version;
+  }
+
+  /** To be called by the transaction that commits. @throws CONFLICT when another process took the lease over */
+  async require(transaction: Transaction, namespace: NamespaceId): Promise<void> {
+    const fence = this.fence(namespace);
+    if (fence !== undefined && transaction.isAsOf) return transaction.expectUnchanged(leaseKey(namespace));
+    const record = await readLease(transaction, namespace);
+    if (fence !== undefined && record.owner === this.daemon && record.token === fence.token) return;
+    throw new MvfuseError('CONFLICT', `the write lease of namespace ${namespace} went to another host`);
+  }
+
+  /**
+   * Resolves when this process has the lease. Whoever calls holds the namespace's write lock here, which keeps the lease
+   * from being passed on.
+   * @throws BUSY when another process keeps it for `waitMsMax`; STORE_FAILED
+   */
+  async acquire(namespace: NamespaceId, waitMsMax: number): Promise<void> {
+    const deadlineMs = performance.now() + waitMsMax;
+    for (;;) {
+      const lease = this.#held.get(namespace);
+      if (lease !== undefined && (await this.#stillHeld(lease))) return;
+      const attempt = await this.#try(namespace);
+      if (attempt.kind === 'taken') return;
+      const leftMs = deadlineMs - performance.now();
+      if (leftMs <= 0) {
+        throw new MvfuseError('BUSY', `the namespace is being written by ${attempt.owner}, after ${waitMsMax} ms`);
+      }
+      const pauseMs = this.#yieldMs(namespace) || LEASE_POLL_MS;
+      await this.#changed(leaseKey(namespace), Math.min(leftMs, pauseMs), this.#closed.signal);
+    }
+  }
+
+  get status(): LeaseStatus[] {
+    return [...this.#held.values()].map(({ namespace, token, sureUntilMs }) => {
+      return { namespace, token, sureMs: Math.max(0, Math.round(sureUntilMs - this.#host.bootTimeMs())) };
+    });
+  }
+
+  /** Passes everything on. */
+  async close(): Promise<void> {
+    this.#closed.abort();
+    clearTimeout(this.#timer);
+    await this.#beating;
+    const leases = [...this.#held.values()];
+    this.#held.clear();
+    if (!this.#registered) return;
+    for (const lease of leases) lease.ended.abort();
+    const over = async (transaction: Transaction): Promise<void> => {
+      await Promise.all(leases.map((lease) => this.#giveUp(transaction, lease)));
+      transaction.clear(daemonKey(this.daemon));
+    };
+    // Where that fails, the others wait until the lease's time is over.
+    await this.#engine.transact(over).catch(() => undefined);
+  }
+
+  #sure(lease: Lease): boolean {
+    return lease.releasing === undefined && this.#host.bootTimeMs() < lease.sureUntilMs;
+  }
+
+  /** A lease that may have been taken over, after a pause of this process or an outage, is looked at. */
+  async #stillHeld(lease: Lease): Promise<boolean> {
+    if (lease.releasing !== undefined) await lease.releasing;
+    else if (!this.#sure(lease)) await this.#renew();
+    return this.#held.get(lease.namespace) === lease && lease.releasing === undefined;
+  }
+
+  async #try(namespace: NamespaceId): Promise<Attempt> {
+    const { value, version } = await this.#engine.transact((transaction) => this.#take(transaction, namespace));
+    if (value.kind === 'taken') this.#taken(namespace, value, version!);
+    return value;
+  }
+
+  async #take(transaction: Transaction, namespace: NamespaceId): Promise<Attempt> {
+    const sentMs = this.#host.bootTimeMs();
+    // The head is read, not only looked at: it makes a commit of the former holder, and this, exclude each other.
+    const [record, update] = await Promise.all([
+      readLease(transaction, namespace),
+      this.#options.look(transaction, namespace),
+    ]);
+    const { owner } = record;
+    if (owner === undefined && this.#yieldMs(namespace) > 0) return { kind: 'held', owner: 'others' };
+    if (owner !== undefined && owner !== this.daemon) {
+      const bytes = await transaction.get(daemonKey(owner));
+      const beat = bytes && decodeBeat(bytes);
+      if (beat !== undefined && !this.#outlived(namespace, record.token, beat)) {
+        await this.#ask(transaction, namespace);
+        return { kind: 'held', owner: `${beat.host} (process ${beat.pid})` };
+      }
+    }
+    const token = record.token + 1;
+    transaction.set(leaseKey(namespace), encodeLease({ token, owner: this.daemon }));
+    transaction.clear(wantedKey(namespace));
+    if (!this.#registered) this.#writeBeat(transaction);
+    return { kind: 'taken', token, update, sentMs };
+  }
+
+  async #ask(transaction: Transaction, namespace: NamespaceId): Promise<void> {
+    const wanted = await transaction.get(wantedKey(namespace));
+    if (wanted === undefined) transaction.set(wantedKey(namespace), Buffer.from(this.daemon, 'hex'));
+  }
+
+  /** Whether the holder gave no sign of life for as long as a lease lasts, while this process could have seen one. */
+  #outlived(namespace: NamespaceId, token: number, { beat, leaseMs }: BeatRecord): boolean {
+    const nowMs = this.#host.bootTimeMs();
+    const seen = this.#sightings.get(namespace);
+    const isSame = seen?.token === token && seen.beat === beat;
+    // Who did not look for a while (the cluster was away) cannot know whether the holder could give one.
+    if (!isSame || nowMs - seen.lastMs > leaseMs / 2) {
+      this.#sightings.set(namespace, { token, beat, sinceMs: nowMs, lastMs: nowMs });
+      return false;
+    }
+    seen.lastMs = nowMs;
+    return nowMs - seen.sinceMs > leaseMs;
+  }
+
+  #taken(namespace: NamespaceId, { token, update, sentMs }: Attempt & { kind: 'taken' }, asOf: Version): void {
+    this.#registered = true;
+    this.#sightings.delete(namespace);
+    const takenMs = this.#host.bootTimeMs();
+    const lease: Lease = {
+      namespace,
+      token,
+      takenMs,
+      asOf,
+      ended: new AbortController(),
+      sureUntilMs: this.#sureUntil(sentMs),
+      releasing: undefined,
+    };
+    this.#held.get(namespace)?.ended.abort();
+    this.#held.set(namespace, lease);
+    this.#options.takeIn(namespace, update);
+    this.#options.onTaken(namespace, token);
+    this.#timer ??= setTimeout(() => this.#keepBeating(), this.#host.leaseMs / LEASE_BEATS);
+    this.#attend(lease).catch(() => undefined);
+  }
+
+  #sureUntil(sentMs: number): number {
+    return sentMs + this.#host.leaseMs * (1 - LEASE_MARGIN);
+  }
+
+  // --- signs of life
+
+  #keepBeating(): void {
+    const next = (): void => {
+      const due = this.#held.size > 0 && !this.#closed.signal.aborted;
+      this.#timer = due ? setTimeout(() => this.#keepBeating(), this.#host.leaseMs / LEASE_BEATS) : undefined;
+    };
+    this.#renew().then(next, next);
+  }
+
+  /** Gives a sign of life, and finds out which leases are still held. */
+  #renew(): Promise<void> {
+    this.#beating ??= this.#renewOnce().finally(() => {
+      this.#beating = undefined;
+    });
+    return this.#beating;
+  }
+
+  async #renewOnce(): Promise<void> {
+    const leases = [...this.#held.values()].filter(({ releasing }) => releasing === undefined);
+    if (leases.length === 0) return;
+    const { value, version } = await this.#engine.transact(async (transaction) => {
+      const sentMs = this.#host.bootTimeMs();
+      const records = await Promise.all(leases.map(({ namespace }) => readLease(transaction, namespace)));
+      this.#writeBeat(transaction);
+      return { sentMs, records };
+    });
+    for (const [index, lease] of leases.entries()) {
+      const { token, owner } = value.records[index]!;
+      if (owner !== this.daemon || token !== lease.token) {
+        this.#lose(lease);
+        continue;
+      }
+      lease.sureUntilMs = Math.max(lease.sureUntilMs, this.#sureUntil(value.sentMs));
+      if (lease.asOf < version!) lease.asOf = version!;
+    }
+  }
+
+  #writeBeat(transaction: Transaction): void {
+    const { name: host, pid, leaseMs } = this.#host;
+    transaction.set(daemonKey(this.daemon), encodeBeat({ beat: ++this.#beat, host, pid, leaseMs }));
+  }
+
+  #lose(lease: Lease): void {
+    lease.ended.abort();
+    if (this.#held.get(lease.namespace) === lease) this.#held.delete(lease.namespace);
+  }
+
+  // --- passing on
+
+  /** Passes the lease on once somebody asks for it and nobody here writes. */
+  async #attend(lease: Lease): Promise<void> {
+    const { namespace, ended } = lease;
+    const key = wantedKey(namespace);
+    while (!ended.signal.aborted) {
+      const changed = this.#changed(key, this.#host.leaseMs / LEASE_BEATS, ended.signal);
+      const wanted = await this.#engine.read((transaction) => transaction.get(key)).catch(() => undefined);
+      if (wanted === undefined) await changed;
+      else if (await this.#idle(lease)) await this.#passOn(lease);
+    }
+  }
+
+  /** Resolves once nobody here writes; false when the lease is gone. */
+  async #idle(lease: Lease): Promise<boolean> {
+    const lock = this.#options.lockOf(lease.namespace);
+    for (;;) {
+      if (lease.ended.signal.aborted) return false;
+      const heldMs = this.#host.bootTimeMs() - lease.takenMs;
+      if (heldMs < LEASE_HOLD_MS) await sleep(LEASE_HOLD_MS - heldMs);
+      else if (lock.free) return true;
+      else await lock.released.wait(LEASE_HOLD_MS, lease.ended.signal);
+    }
+  }
+
+  /** Called with the write lock free: from the first line on, no commit relies on the lease. */
+  async #passOn(lease: Lease): Promise<void> {
+    const { namespace } = lease;
+    const passing = this.#engine.transact(async (transaction) => {
+      await this.#giveUp(transaction, lease);
+      transaction.clear(wantedKey(namespace));
+    });
+    lease.releasing = passing.then(
+      () => {
+        this.#yieldUntilMs.set(namespace, performance.now() + LEASE_YIELD_MS);
+        this.#lose(lease);
+      },
+      () => {
+        // Perhaps it was passed on, perhaps not: the next look shows it.
+        lease.sureUntilMs = 0;
+        lease.releasing = undefined;
+      },
+    );
+    await lease.releasing;
+  }
+
+  async #giveUp(transaction: Transaction, { namespace, token }: Lease): Promise<void> {
+    const record = await readLease(transaction, namespace);
+    if (record.owner !== this.daemon || record.token !== token) return;
+    transaction.set(leaseKey(namespace), encodeLease({ token, owner: undefined }));
+  }
+
+  /** How long a free lease, which was just passed on, is still left to those who asked for it. */
+  #yieldMs(namespace: NamespaceId): number {
+    return Math.max(0, (this.#yieldUntilMs.get(namespace) ?? 0) - performance.now());
+  }
+
+  /** Resolves when the key may have changed, after `waitMsMax`, or when the signal aborts; never rejects. */
+  async #changed(key: Buffer, waitMsMax: number, signal: AbortSignal): Promise<void> {
+    const enough = new AbortController();
+    const timer = setTimeout(() => enough.abort(), waitMsMax);
+    await this.#engine.watch(key, AbortSignal.any([signal, enough.signal])).catch(() => undefined);
+    clearTimeout(timer);
+  }
+}
+
+async function readLease(transaction: ReadTransaction, namespace: NamespaceId): Promise<LeaseRecord> {
+  const bytes = await transaction.get(leaseKey(namespace));
+  return bytes === undefined ? { token: 0, owner: undefined } : decodeLease(bytes);
+}

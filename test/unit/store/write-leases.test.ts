@@ -1,0 +1,257 @@
+// Several hosts on one store, in one process: who may write, who knows the newest head without asking.
+
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isMvfuseError } from '../../../src/errors.js';
+import type { Engine, ReadTransaction } from '../../../src/kv/engine.js';
+import { openEngine } from '../../../src/kv/open.js';
+import type { CommitLimits } from '../../../src/store/commit.js';
+import { headKey } from '../../../src/store/keys.js';
+import type { PageStore } from '../../../src/store/page-store.js';
+import { listStages } from '../../../src/store/stage.js';
+import type { Head, NamespaceId, Page } from '../../../src/store/types.js';
+import { Wakeup } from '../../../src/wakeup.js';
+import { filledPage, filledPages, openStore, pageNumber, request } from '../../support/stores.js';
+
+const LEASE_MS = 1_000;
+const WAIT_MS = 3_000;
+
+interface TestHostOptions {
+  readonly leaseReads?: boolean;
+  readonly limits?: Partial<CommitLimits>;
+}
+
+/** A host whose clock and whose engine can be stopped, as by SIGSTOP or a partition. */
+class TestHost {
+  readonly store: PageStore;
+  /** How often the head was asked for. */
+  readonly reads: { count: number };
+  readonly stopped: { now: boolean };
+  readonly clock: { skewMs: number };
+  readonly writer = { pid: 1 };
+  namespace!: NamespaceId;
+
+  private constructor(store: PageStore, host: Pick<TestHost, 'reads' | 'stopped' | 'clock'>) {
+    this.store = store;
+    this.reads = host.reads;
+    this.stopped = host.stopped;
+    this.clock = host.clock;
+  }
+
+  static async start(engine: Engine, options: TestHostOptions = {}): Promise<TestHost> {
+    const { leaseReads = true, limits } = options;
+    const [reads, stopped, clock] = [{ count: 0 }, { now: false }, { skewMs: 0 }];
+    const pass = async <T>(work: () => Promise<T>): Promise<T> => {
+      while (stopped.now) await sleep(5);
+      return work();
+    };
+    const own: Engine = {
+      transact: (body, transactOptions) => pass(() => engine.transact(body, transactOptions)),
+      read: (body, readOptions) => {
+        const counted = (transaction: ReadTransaction): ReadTransaction => ({
+          get: (key) => {
+            if (headKey(1 as NamespaceId).equals(key)) reads.count += 1;
+            return transaction.get(key);
+          },
+          getRange: (begin, end, options) => transaction.getRange(begin, end, options),
+        });
+        return pass(() => engine.read((transaction) => body(counted(transaction)), readOptions));
+      },
+      watch: (key, signal) => pass(() => engine.watch(key, signal)),
+      close: async () => {},
+    };
+    const host = {
+      name: 'test',
+      pid: 1,
+      bootTimeMs: () => performance.now() + clock.skewMs,
+      leaseMs: LEASE_MS,
+      leaseReads,
+    };
+    return new TestHost(await openStore(own, { host, ...(limits && { limits }) }), { reads, stopped, clock });
+  }
+
+  /** One transaction as a connection makes it: lock, lease, head, commit, unlock. */
+  async write(fill: number, waitMsMax = WAIT_MS): Promise<Head> {
+    const lock = this.store.writeLock(this.namespace);
+    while (!lock.tryAcquire(this.writer)) await lock.released.wait(20);
+    try {
+      await this.store.acquireLease(this.namespace, waitMsMax);
+      const { version } = await this.store.head(this.namespace);
+      const [commit] = await this.store.commit([request(this.namespace, version, 1, filledPages({ 1: fill }))]);
+      return commit!.head;
+    } finally {
+      lock.release(this.writer);
+    }
+  }
+
+  async read(): Promise<number> {
+    const head = await this.store.head(this.namespace);
+    const [page] = await this.store.readPages(this.namespace, head, [pageNumber(1)]);
+    return page![0]!;
+  }
+}
+
+describe('hosts that share a store', () => {
+  let engine: Engine;
+  let [a, b]: TestHost[] = [];
+
+  const start = async (options: TestHostOptions = {}): Promise<TestHost> => {
+    const host = await TestHost.start(engine, options);
+    host.namespace = (await host.store.listNamespaces())[0]!.id;
+    return host;
+  };
+
+  beforeEach(async () => {
+    engine = await openEngine('memory:', { clock: Date.now });
+    const first = await openStore(engine);
+    await first.createNamespace('main');
+    a = await start();
+    b = await start();
+  });
+  afterEach(async () => {
+    for (const host of [a, b]) {
+      host!.stopped.now = false;
+      await host!.store.close();
+    }
+    await engine.close();
+  });
+
+  test('what one wrote, the other reads, and takes its turn at writing', async () => {
+    for (let round = 1; round <= 5; round++) {
+      await a!.write(round);
+      assert.equal(await b!.read(), round);
+      await b!.write(100 + round);
+      assert.equal(await a!.read(), 100 + round);
+    }
+  });
+
+  test('while the lease is held, a read asks nobody; otherwise it asks once', async () => {
+    await a!.write(1);
+    await b!.read();
+    await a!.read();
+    const before = [a!.reads.count, b!.reads.count];
+    await a!.read();
+    await a!.read();
+    await b!.read();
+    assert.deepEqual([a!.reads.count, b!.reads.count], [before[0], before[1]! + 1]);
+  });
+
+  test('with reads by lease turned off, every read asks', async () => {
+    const careful = await start({ leaseReads: false });
+    await careful.write(1);
+    const before = careful.reads.count;
+    await careful.read();
+    assert.equal(careful.reads.count, before + 1);
+    await careful.store.close();
+  });
+
+  test('a lease is kept while a connection writes, and passed on afterwards', async () => {
+    const lock = a!.store.writeLock(a!.namespace);
+    assert.ok(lock.tryAcquire(a!.writer));
+    await a!.store.acquireLease(a!.namespace, WAIT_MS);
+    await assert.rejects(b!.write(1, 2 * LEASE_MS), (error) => isMvfuseError(error, 'BUSY'));
+    const waiting = b!.write(2);
+    await sleep(50);
+    lock.release(a!.writer);
+    const startMs = performance.now();
+    await waiting;
+    assert.ok(performance.now() - startMs < LEASE_MS, 'no takeover was needed');
+    assert.equal(await a!.read(), 2);
+  });
+
+  test('a host that stopped loses its lease after a while, and cannot commit or read by it any more', async () => {
+    await a!.write(1);
+    const lock = a!.store.writeLock(a!.namespace);
+    assert.ok(lock.tryAcquire(a!.writer));
+    await a!.store.acquireLease(a!.namespace, WAIT_MS);
+    const { version } = await a!.store.head(a!.namespace);
+    a!.stopped.now = true;
+    const startMs = performance.now();
+    await b!.write(2);
+    assert.ok(performance.now() - startMs >= LEASE_MS, 'the lease was waited for');
+    a!.stopped.now = false;
+    const late = a!.store.commit([request(a!.namespace, version, 1, filledPages({ 1: 3 }))]);
+    await assert.rejects(late, (error) => isMvfuseError(error, 'CONFLICT'));
+    lock.release(a!.writer);
+    assert.equal(await a!.read(), 2);
+    await a!.write(4);
+    assert.equal(await b!.read(), 4);
+  });
+
+  test('a host that cannot renew its lease stops relying on it before another can have it', async () => {
+    await a!.write(1);
+    await a!.read();
+    a!.stopped.now = true;
+    assert.equal(await a!.read(), 1, 'by its lease');
+    await sleep(LEASE_MS);
+    let answered = false;
+    const reading = a!.read().finally(() => {
+      answered = true;
+    });
+    await sleep(20);
+    assert.equal(answered, false);
+    a!.stopped.now = false;
+    assert.equal(await reading, 1);
+  });
+
+  test('a host that died is followed by another, without its help', async () => {
+    await a!.write(1);
+    a!.stopped.now = true;
+    await b!.write(2);
+    assert.equal(await b!.read(), 2);
+  });
+
+  test('a host that is closed passes its leases on at once', async () => {
+    await a!.write(1);
+    await a!.store.close();
+    const startMs = performance.now();
+    await b!.write(2);
+    assert.ok(performance.now() - startMs < LEASE_MS / 2);
+  });
+
+  test('four busy hosts lose nothing and nobody starves', async () => {
+    const hosts = [a!, b!, await start(), await start()];
+    const written = await Promise.all(
+      hosts.map(async (host) => {
+        const versions: string[] = [];
+        for (let round = 0; round < 25; round++) versions.push((await host.write(round, 10_000)).version);
+        return versions;
+      }),
+    );
+    const log = await a!.store.log(a!.namespace);
+    assert.deepEqual(log.map(({ version }) => version as string).sort(), written.flat().sort());
+    for (const host of hosts.slice(2)) await host.store.close();
+  });
+
+  test('a stage whose owner was followed by another is removed, one that is alive is left alone', async () => {
+    const small = { commitBytesMax: 2_000, stageChunkBytesMax: 1_000 };
+    const owner = await start({ limits: small });
+    const { version } = await owner.write(1);
+    const lock = owner.store.writeLock(owner.namespace);
+    assert.ok(lock.tryAcquire(owner.writer));
+    const staged = new Wakeup();
+    const goOn = new Wakeup();
+    async function* pages(): AsyncGenerator<Page> {
+      for (let number = 1; number <= 20; number++) yield filledPage(number, 7);
+      staged.wake();
+      await goOn.wait(60_000);
+      yield filledPage(21, 7);
+    }
+    const committing = owner.store.commit([request(owner.namespace, version, 21, pages())]);
+    committing.catch(() => undefined);
+    await staged.wait(WAIT_MS);
+    const stages = (): Promise<unknown[]> => listStages(engine);
+    assert.equal((await stages()).length, 1);
+    owner.stopped.now = true;
+    await b!.write(2);
+    for (let tries = 0; tries < 200 && (await stages()).length > 0; tries++) await sleep(5);
+    assert.deepEqual(await stages(), []);
+    owner.stopped.now = false;
+    goOn.wake();
+    await assert.rejects(committing, (error) => isMvfuseError(error, 'CONFLICT'));
+    lock.release(owner.writer);
+    assert.equal(await owner.read(), 2);
+    await owner.store.close();
+  });
+});
