@@ -53,8 +53,11 @@ export const KV_PENDING_COMMITS_MAX = 10_000;
 export const KV_GROUP_COMMITS_MAX = 256;
 export const KV_GROUP_BYTES_MAX = 16_000_000;
 
-/** Bytes of page images in one engine transaction; below the engine's limit by room for keys and changelog. */
-export const COMMIT_BYTES_MAX = 8_000_000;
+/** Bytes of page images in one engine transaction, with what each takes besides; the rest of the limit is for the changelog. */
+export const COMMIT_BYTES_MAX = 9_000_000;
+
+/** What a page takes of FoundationDB's limit besides its bytes: its key, and the key's two ends as a conflict range. */
+export const COMMIT_PAGE_BYTES = 300;
 
 /**
  * Bytes of page images of all commits under way, from the first page that is taken in until the engine has answered;

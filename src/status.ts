@@ -1,5 +1,7 @@
 // The shapes of `mvfuse status`, which the mount fills in and the admin side passes on.
 
+import type { ClusterStatus } from './kv/engine.js';
+import type { HostStatus } from './store/hosts.js';
 import type { Head } from './store/types.js';
 
 export interface MountStatus {
@@ -63,5 +65,9 @@ export interface Status {
   /** Bytes of the store's files; undefined for a store in memory. */
   readonly storeBytes: number | undefined;
   readonly namespaces: number;
+  /** The processes that share the store; undefined for a store with one owner. */
+  readonly hosts: readonly HostStatus[] | undefined;
+  /** The cluster that the store is in, if it is in one. */
+  readonly cluster: ClusterStatus | undefined;
   readonly cache: { readonly pages: number; readonly bytes: number; readonly bytesMax: number };
 }

@@ -10,7 +10,10 @@ export async function storeStatus(
   store: PageStore,
   directory: string | undefined,
 ): Promise<Omit<Status, 'daemon' | 'mounts'>> {
+  const [hosts, cluster] = await Promise.all([store.hosts(), store.cluster()]);
   return {
+    hosts,
+    cluster,
     storeBytes: directory === undefined ? undefined : await directoryBytes(directory),
     namespaces: (await store.listNamespaces()).length,
     cache: store.cacheUsage,

@@ -4,6 +4,7 @@ import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { Command } from 'commander';
 import { MvfuseError } from '../errors.js';
+import type { ClusterStatus } from '../kv/engine.js';
 import { jsonOption, storeOption } from './options.js';
 import { print, printJson, table } from './output.js';
 import { withService } from './store-access.js';
@@ -26,7 +27,7 @@ export function doctorCommand(): Command {
     .addOption(jsonOption())
     .addHelpText('after', '\nEnds with status 10 when a mount cannot work here.')
     .action(async (options: { store: string; json?: boolean }) => {
-      const findings = [kernel(), device(), helper(), allowOther(), await addon(), await store(options.store)];
+      const findings = [kernel(), device(), helper(), allowOther(), await addon(), ...(await store(options.store))];
       if (options.json) printJson(findings);
       else print(describe(findings));
       const failed = findings.filter((finding) => !finding.ok);
@@ -98,12 +99,23 @@ async function addon(): Promise<Finding> {
   }
 }
 
-async function store(url: string): Promise<Finding> {
+async function store(url: string): Promise<Finding[]> {
   try {
-    const status = await withService(url, (service) => service.status());
-    const by = status.daemon === undefined ? 'no daemon runs' : `served by process ${status.daemon.pid}`;
-    return { subject: 'store', ok: true, detail: `${url}: ${status.namespaces} namespaces, ${by}` };
+    const { namespaces, daemon, hosts, cluster } = await withService(url, (service) => service.status());
+    const others = hosts?.filter(({ self }) => !self).length;
+    const by = daemon === undefined ? 'no daemon runs' : `served by process ${daemon.pid}`;
+    const shared = others === undefined ? by : `${others} other processes have it open`;
+    const found = { subject: 'store', ok: true, detail: `${url}: ${namespaces} namespaces, ${shared}` };
+    return cluster === undefined ? [found] : [found, clusterFinding(cluster)];
   } catch (error) {
-    return { subject: 'store', ok: false, detail: (error as Error).message, remedy: `see --store (${url})` };
+    return [{ subject: 'store', ok: false, detail: (error as Error).message, remedy: `see --store (${url})` }];
   }
+}
+
+function clusterFinding(cluster: ClusterStatus): Finding {
+  const { available, healthy, processes, lossesTolerated, messages } = cluster;
+  const detail = `${processes} processes, ${lossesTolerated} of them may be lost${messages.map((text) => `; ${text}`).join('')}`;
+  return available && healthy
+    ? { subject: 'cluster', ok: true, detail }
+    : { subject: 'cluster', ok: available, detail, remedy: 'look at fdbcli --exec "status details"' };
 }

@@ -1,7 +1,9 @@
 // mvfuse status: what the daemon, its mounts and the store are doing.
 
 import { Command } from 'commander';
+import type { ClusterStatus } from '../kv/engine.js';
 import type { ConnectionStatus, FileStatus, LimitsStatus, ProcessName, Status, Usage } from '../status.js';
+import type { HostStatus } from '../store/hosts.js';
 import { jsonOption, storeOption } from './options.js';
 import { print, printJson } from './output.js';
 import { withService } from './store-access.js';
@@ -18,9 +20,12 @@ export function statusCommand(): Command {
     });
 }
 
-function describe(url: string, { daemon, mounts, storeBytes, namespaces, cache }: Status): string[] {
+function describe(url: string, { daemon, mounts, storeBytes, namespaces, cache, hosts, cluster }: Status): string[] {
   const size = storeBytes === undefined ? '' : `, ${megabytes(storeBytes)}`;
   const lines = [`store    ${url}: ${namespaces} namespaces${size}`];
+  if (cluster !== undefined) lines.push(...describeCluster(cluster));
+  // Daemons on a shared store are told by their leases; their mounts are their own affair.
+  if (hosts !== undefined) return [...lines, ...hosts.filter(({ self }) => !self).map(describeHost)];
   if (daemon === undefined) return [...lines, 'daemon   none runs'];
   const { pid, uptimeMs, residentBytes } = daemon;
   lines.push(`daemon   process ${pid}, up ${Math.round(uptimeMs / 1000)} s, ${megabytes(residentBytes)} resident`);
@@ -29,6 +34,22 @@ function describe(url: string, { daemon, mounts, storeBytes, namespaces, cache }
     lines.push(`mount    ${mount.mountpoint}`, ...describeLimits(mount.limits), ...mount.files.flatMap(describeFile));
   }
   return lines;
+}
+
+function describeCluster(cluster: ClusterStatus): string[] {
+  const { available, healthy, redundancy, processes, lossesTolerated, dataBytes, coordinators, messages } = cluster;
+  const state = available ? (healthy ? 'available' : 'available, copies of data are missing') : 'NOT AVAILABLE';
+  return [
+    `cluster  ${state}: ${processes} processes, redundancy ${redundancy}, ${lossesTolerated} may be lost, ` +
+      `${coordinators.reachable} of ${coordinators.count} coordinators, ${megabytes(dataBytes)}`,
+    ...messages.map((message) => `  ${message}`),
+  ];
+}
+
+function describeHost({ host, pid, leases, snapshots }: HostStatus): string {
+  const writes = leases.length === 0 ? 'no write lease' : `write lease of ${leases.join(', ')}`;
+  const reads = snapshots.map(({ namespace, version }) => `${namespace}@${version}`).join(', ');
+  return `host     ${host} (process ${pid}): ${writes}${reads === '' ? '' : `; has open ${reads}`}`;
 }
 
 /** What is in use of each limit, and the option that sets it. */

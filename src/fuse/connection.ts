@@ -8,6 +8,7 @@ import type { Attributes, LockRequest, SetattrRequest } from '../native/binding.
 import { overlaps, PENDING_BYTE, SHARED_FIRST, SHARED_LAST } from '../sqlite/lock-bytes.js';
 import { superJournalOf } from '../sqlite/rollback-journal.js';
 import { isSuperJournalName } from '../sqlite/super-journal.js';
+import type { Version } from '../version.js';
 import { Wakeup } from '../wakeup.js';
 import { LockHeldError, RequestError } from './errno.js';
 import { type ByteRange, type Invalidate, KernelCache } from './kernel-cache.js';
@@ -82,6 +83,13 @@ export class Connection {
     return this.#handles.size > 0;
   }
 
+  /** The oldest version that is read here. */
+  get oldestVersion(): Version | undefined {
+    const { head } = this.transaction;
+    const versions = head === undefined ? this.#plain.versions : [...this.#plain.versions, head.version];
+    return versions.sort()[0];
+  }
+
   /** The threads that have the database open. */
   get openers(): number[] {
     return [...new Set(this.#handles.values())];
@@ -120,6 +128,7 @@ export class Connection {
     const cached = this.#cache.wanted && throughCache(mode);
     const policy = cached ? this.#cache.opened(!this.open) : 'direct';
     this.#handles.set(fh, caller.pid);
+    this.file.store.snapshotOpened();
     try {
       this.#options.opened();
       await this.#plain.open(fh, { ...mode, cached, moves: !this.transaction.active });

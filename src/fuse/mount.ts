@@ -9,6 +9,9 @@ import { settledWithin } from '../settle.js';
 import type { LimitsStatus, MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Head, NamespaceId } from '../store/types.js';
+import type { SnapshotsOpen } from '../store/write-leases.js';
+import type { Version } from '../version.js';
+import type { Connection } from './connection.js';
 import { ConnectionsDirectory } from './connections-directory.js';
 import { DatabaseVersion } from './database-version.js';
 import { DirtyBudget, type DirtyLimits } from './dirty-budget.js';
@@ -110,6 +113,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
     }
   }
 
+  store.pinSnapshots(() => snapshotsOpen(connections.connections(), options.entries));
   const { spaceDirectory, intercept } = options;
   const handlesMax = limits.connectionsMax * HANDLES_PER_CONNECTION;
   const dispatcher = new Dispatcher({ inodes, log, handlesMax, spaceDirectory, intercept });
@@ -158,6 +162,18 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
     limits: usage(),
   });
   return { ended, status, close: () => closeMount(session!, connections, log, ended) };
+}
+
+/** The oldest version of each namespace that is read here. */
+function snapshotsOpen(connections: Iterable<Connection>, entries: readonly MountEntry[]): SnapshotsOpen {
+  const oldest = new Map<NamespaceId, Version>();
+  const add = (namespace: NamespaceId, version: Version | undefined): void => {
+    const known = oldest.get(namespace);
+    if (version !== undefined && (known === undefined || version < known)) oldest.set(namespace, version);
+  };
+  for (const { namespace, pinned } of entries) add(namespace, pinned?.version);
+  for (const connection of connections) add(connection.file.namespace, connection.oldestVersion);
+  return [...oldest];
 }
 
 async function closeMount(

@@ -7,6 +7,7 @@
 
 import { CHANGE_COUNTER_AT, HEADER_BYTES, isWhole, readHeader } from '../sqlite/header.js';
 import type { Writer } from '../store/write-lock.js';
+import type { Version } from '../version.js';
 import { planCommit } from './commit-plan.js';
 import type { DatabaseVersion } from './database-version.js';
 import { RequestError } from './errno.js';
@@ -59,6 +60,12 @@ export class PlainAccess implements Writer {
       this.#cached = newest;
     }
     this.#handles.set(fh, { ...mode, pinned: mode.cached ? undefined : newest });
+  }
+
+  /** The versions that are being read. */
+  get versions(): Version[] {
+    const pinned = [...this.#handles.values()].map((handle) => this.#pinned(handle));
+    return [...pinned, this.#base].flatMap((version) => (version === undefined ? [] : [version.head.version]));
   }
 
   /** Lets readers see the newest version at their next read: a transaction of this connection has ended. */

@@ -92,6 +92,24 @@ export interface RoundTrips {
   readonly commits: number;
 }
 
+/** What a cluster says of itself. */
+export interface ClusterStatus {
+  /** Whether it takes commits. */
+  readonly available: boolean;
+  /** Whether all data has the copies that it should have. */
+  readonly healthy: boolean;
+  /** The name of its redundancy mode. */
+  readonly redundancy: string;
+  readonly processes: number;
+  /** Processes that may still be lost without losing data, or the ability to commit. */
+  readonly lossesTolerated: number;
+  /** Key-value bytes of all users of the cluster, each counted once. */
+  readonly dataBytes: number;
+  readonly coordinators: { readonly reachable: number; readonly count: number };
+  /** What it complains of. */
+  readonly messages: readonly string[];
+}
+
 export interface Engine {
   /**
    * Runs `body`, then commits what it wrote, atomically. When a transaction that committed meanwhile
@@ -114,6 +132,9 @@ export interface Engine {
 
   /** Of an engine that is elsewhere; undefined for an embedded one. */
   readonly roundTrips?: RoundTrips;
+
+  /** How the cluster is, by its own account; only an engine that is elsewhere has one. @throws STORE_FAILED */
+  cluster?(): Promise<ClusterStatus>;
 
   /** Waits for the transactions under way, at most STORE_CLOSE_WAIT_MS_MAX, then frees everything. Later calls are refused with CLOSED. */
   close(): Promise<void>;

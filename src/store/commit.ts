@@ -6,7 +6,7 @@
 
 import { MvfuseError } from '../errors.js';
 import type { Engine, Transaction } from '../kv/engine.js';
-import { COMMITTING_BYTES_MAX } from '../limits.js';
+import { COMMIT_PAGE_BYTES, COMMITTING_BYTES_MAX } from '../limits.js';
 import type { Version } from '../version.js';
 import { ByteGate } from './byte-gate.js';
 import { validatePage, validateRequests } from './commit-request.js';
@@ -97,7 +97,7 @@ export class Committer {
       let bytesLeft = this.#limits.commitBytesMax;
       for (const request of requests) {
         const member = await this.#takePages(request, bytesLeft, stages);
-        if (member.bulk === undefined) bytesLeft -= member.bytes;
+        if (member.bulk === undefined) bytesLeft -= transactionBytes(member.bytes, member.pageCount);
         members.push(member);
       }
       return await this.#write(members);
@@ -119,7 +119,7 @@ export class Committer {
       lastPage = page.number;
       if (stage === undefined) pages.push({ number: page.number, stored });
       else await stage.add(page.number, stored);
-      if (stage === undefined && bytes > bytesLeft) {
+      if (stage === undefined && transactionBytes(bytes, pageCount) > bytesLeft) {
         const token = this.#leases?.fence(request.namespace)?.token ?? 0;
         stage = await Stage.begin(this.#engine, request, this.#limits.stageChunkBytesMax, token);
         stages.push(stage);
@@ -173,6 +173,11 @@ export class Committer {
     await stage.settled();
     await discardStage(this.#engine, stage.name).catch(() => {});
   }
+}
+
+/** What pages take of an engine transaction. */
+function transactionBytes(bytes: number, pageCount: number): number {
+  return bytes + pageCount * COMMIT_PAGE_BYTES;
 }
 
 interface WrittenMember {

@@ -2,13 +2,14 @@
 // heads (how fresh), page-reader and page-cache (reads), commit and stage (writes), namespace-history.
 
 import { isMvfuseError } from '../errors.js';
-import type { Engine, RoundTrips } from '../kv/engine.js';
+import type { ClusterStatus, Engine, RoundTrips } from '../kv/engine.js';
 import { COMMIT_BYTES_MAX, STAGE_CHUNK_BYTES_MAX, STORE_CLOSE_WAIT_MS_MAX } from '../limits.js';
 import { settledWithin } from '../settle.js';
 import type { Version } from '../version.js';
 import { type CommitLimits, type CommittedMember, Committer, shrunkPage } from './commit.js';
 import { requireFormat } from './format.js';
 import { type ForeignCommit, Heads } from './heads.js';
+import { type HostStatus, readHosts } from './hosts.js';
 import { logRange, versionOfKey } from './keys.js';
 import { NamespaceHistories } from './namespace-history.js';
 import { createNamespace, listNamespaces, statNamespace } from './namespaces.js';
@@ -19,7 +20,7 @@ import { RecentChanges } from './recent-changes.js';
 import { decodeChange, toLogEntry } from './records.js';
 import { discardStage, listOutlivedStages, listStages, markDead, type StageName } from './stage.js';
 import type { Commit, CommitRequest, Head, LogEntry, NamespaceId, NamespaceInfo, PageNumber } from './types.js';
-import { type HostOptions, type LeaseStatus, WriteLeases } from './write-leases.js';
+import { type HostOptions, type SnapshotsOpen, WriteLeases } from './write-leases.js';
 import { WriteLock } from './write-lock.js';
 
 export interface PageStoreOptions {
@@ -151,9 +152,27 @@ export class PageStore {
     await this.#leases?.acquire(namespace, waitMsMax);
   }
 
-  /** The leases that this process has; undefined where it alone has the store. */
-  get leases(): LeaseStatus[] | undefined {
-    return this.#leases?.status;
+  /**
+   * Tells those who share the store which versions are open here. `snapshots` is asked now and then;
+   * to be called once.
+   */
+  pinSnapshots(snapshots: () => SnapshotsOpen): void {
+    this.#leases?.pin(snapshots);
+  }
+
+  /** A snapshot was opened: it is pinned soon, and until then new enough to be kept. */
+  snapshotOpened(): void {
+    this.#leases?.snapshotOpened();
+  }
+
+  /** Who shares the store; undefined where this process alone has it. */
+  async hosts(): Promise<HostStatus[] | undefined> {
+    return this.#leases && readHosts(this.#engine, this.#leases.daemon);
+  }
+
+  /** See Engine.cluster. */
+  async cluster(): Promise<ClusterStatus | undefined> {
+    return this.#engine.cluster?.();
   }
 
   /** See Engine.roundTrips. */

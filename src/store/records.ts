@@ -131,19 +131,19 @@ export function decodeBeat(bytes: Buffer): BeatRecord {
   }
 }
 
-/** The oldest version that a daemon has open, and the time (ms since 1970) from which on that counts no more. */
+/** The oldest version that a daemon has open, and how long after its last sign of life that still counts. */
 export interface PinRecord {
   readonly version: Version;
-  readonly untilMs: number;
+  readonly keptMs: number;
 }
 
-export function encodePin({ version, untilMs }: PinRecord): Buffer {
-  return Buffer.concat([versionToBytes(version), encodeNumber(untilMs)]);
+export function encodePin({ version, keptMs }: PinRecord): Buffer {
+  return Buffer.concat([versionToBytes(version), encodeNumber(keptMs)]);
 }
 
 export function decodePin(bytes: Buffer): PinRecord {
   requireBytes(bytes, VERSION_BYTES + 8, 'pin');
-  return { version: versionFromBytes(bytes), untilMs: decodeNumber(bytes.subarray(VERSION_BYTES)) };
+  return { version: versionFromBytes(bytes), keptMs: decodeNumber(bytes.subarray(VERSION_BYTES)) };
 }
 
 export function encodeNumber(value: number): Buffer {

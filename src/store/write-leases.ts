@@ -14,11 +14,19 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MvfuseError } from '../errors.js';
 import type { Engine, ReadTransaction, Transaction } from '../kv/engine.js';
-import { LEASE_BEATS, LEASE_HOLD_MS, LEASE_MARGIN, LEASE_POLL_MS, LEASE_YIELD_MS } from '../limits.js';
+import { LEASE_BEATS, LEASE_HOLD_MS, LEASE_MARGIN, LEASE_POLL_MS, LEASE_YIELD_MS, PIN_MS_MAX } from '../limits.js';
 import type { Version } from '../version.js';
 import type { HeadUpdate } from './heads.js';
-import { type DaemonId, daemonKey, leaseKey, wantedKey } from './keys.js';
-import { type BeatRecord, decodeBeat, decodeLease, encodeBeat, encodeLease, type LeaseRecord } from './records.js';
+import { type DaemonId, daemonKey, leaseKey, pinKey, wantedKey } from './keys.js';
+import {
+  type BeatRecord,
+  decodeBeat,
+  decodeLease,
+  encodeBeat,
+  encodeLease,
+  encodePin,
+  type LeaseRecord,
+} from './records.js';
 import type { NamespaceId } from './types.js';
 import type { WriteLock } from './write-lock.js';
 
@@ -52,6 +60,9 @@ export interface Fence {
   /** As of this commit the lease was held, and the namespace's head was the one that is known here. */
   readonly asOf: Version;
 }
+
+/** The oldest version of each namespace that is open somewhere in this process. */
+export type SnapshotsOpen = ReadonlyArray<readonly [NamespaceId, Version]>;
 
 export interface LeaseStatus {
   readonly namespace: NamespaceId;
@@ -91,6 +102,9 @@ export class WriteLeases {
   readonly #sightings = new Map<NamespaceId, Sighting>();
   readonly #yieldUntilMs = new Map<NamespaceId, number>();
   readonly #closed = new AbortController();
+  #snapshots: () => SnapshotsOpen = () => [];
+  /** What is written in the store of the snapshots that are open here. */
+  #pinned: ReadonlyMap<NamespaceId, Version> = new Map();
   /** Of the last sign of life; no two are alike. */
   #beat = 0;
   /** Whether the others can see that this process is there. */
@@ -152,6 +166,16 @@ export class WriteLeases {
     }
   }
 
+  /** From now on, the oldest snapshots that `snapshots` tells of are kept for this process. */
+  pin(snapshots: () => SnapshotsOpen): void {
+    this.#snapshots = snapshots;
+  }
+
+  /** A snapshot was opened. */
+  snapshotOpened(): void {
+    if (this.#timer === undefined) this.#startBeating();
+  }
+
   get status(): LeaseStatus[] {
     return [...this.#held.values()].map(({ namespace, token, sureUntilMs }) => {
       return { namespace, token, sureMs: Math.max(0, Math.round(sureUntilMs - this.#host.bootTimeMs())) };
@@ -169,6 +193,7 @@ export class WriteLeases {
     for (const lease of leases) lease.ended.abort();
     const over = async (transaction: Transaction): Promise<void> => {
       await Promise.all(leases.map((lease) => this.#giveUp(transaction, lease)));
+      this.#writePins(transaction, new Map());
       transaction.clear(daemonKey(this.daemon));
     };
     // Where that fails, the others wait until the lease's time is over.
@@ -208,11 +233,14 @@ export class WriteLeases {
         await this.#ask(transaction, namespace);
         return { kind: 'held', owner: `${beat.host} (process ${beat.pid})` };
       }
+      // What else it held is free at once; should it live after all, its next sign of life says so.
+      transaction.clear(daemonKey(owner));
     }
     const token = record.token + 1;
     transaction.set(leaseKey(namespace), encodeLease({ token, owner: this.daemon }));
     transaction.clear(wantedKey(namespace));
-    if (!this.#registered) this.#writeBeat(transaction);
+    // Others count from the last sign of life: with this, no lease is younger than that.
+    this.#writeBeat(transaction);
     return { kind: 'taken', token, update, sentMs };
   }
 
@@ -252,7 +280,7 @@ export class WriteLeases {
     this.#held.set(namespace, lease);
     this.#options.takeIn(namespace, update);
     this.#options.onTaken(namespace, token);
-    this.#timer ??= setTimeout(() => this.#keepBeating(), this.#host.leaseMs / LEASE_BEATS);
+    this.#startBeating();
     this.#attend(lease).catch(() => undefined);
   }
 
@@ -262,12 +290,13 @@ export class WriteLeases {
 
   // --- signs of life
 
-  #keepBeating(): void {
+  #startBeating(): void {
+    if (this.#closed.signal.aborted) return;
     const next = (): void => {
-      const due = this.#held.size > 0 && !this.#closed.signal.aborted;
-      this.#timer = due ? setTimeout(() => this.#keepBeating(), this.#host.leaseMs / LEASE_BEATS) : undefined;
+      this.#timer = undefined;
+      if (this.#held.size > 0 || this.#pinned.size > 0 || this.#snapshots().length > 0) this.#startBeating();
     };
-    this.#renew().then(next, next);
+    this.#timer ??= setTimeout(() => this.#renew().then(next, next), this.#host.leaseMs / LEASE_BEATS);
   }
 
   /** Gives a sign of life, and finds out which leases are still held. */
@@ -280,13 +309,17 @@ export class WriteLeases {
 
   async #renewOnce(): Promise<void> {
     const leases = [...this.#held.values()].filter(({ releasing }) => releasing === undefined);
-    if (leases.length === 0) return;
+    const pins = new Map(this.#snapshots());
+    if (leases.length === 0 && pins.size === 0 && this.#pinned.size === 0) return;
     const { value, version } = await this.#engine.transact(async (transaction) => {
       const sentMs = this.#host.bootTimeMs();
       const records = await Promise.all(leases.map(({ namespace }) => readLease(transaction, namespace)));
       this.#writeBeat(transaction);
+      this.#writePins(transaction, pins);
       return { sentMs, records };
     });
+    this.#pinned = pins;
+    this.#registered = true;
     for (const [index, lease] of leases.entries()) {
       const { token, owner } = value.records[index]!;
       if (owner !== this.daemon || token !== lease.token) {
@@ -295,6 +328,17 @@ export class WriteLeases {
       }
       lease.sureUntilMs = Math.max(lease.sureUntilMs, this.#sureUntil(value.sentMs));
       if (lease.asOf < version!) lease.asOf = version!;
+    }
+  }
+
+  /** Says which versions are open here, and so must be kept. */
+  #writePins(transaction: Transaction, pins: ReadonlyMap<NamespaceId, Version>): void {
+    for (const namespace of this.#pinned.keys()) {
+      if (!pins.has(namespace)) transaction.clear(pinKey(namespace, this.daemon));
+    }
+    for (const [namespace, version] of pins) {
+      if (this.#pinned.get(namespace) === version) continue;
+      transaction.set(pinKey(namespace, this.daemon), encodePin({ version, keptMs: PIN_MS_MAX }));
     }
   }
 

@@ -50,6 +50,8 @@ export interface MountOptions {
   readonly namespaces?: string;
   /** A directory with a store of an earlier mount; a new one by default. */
   readonly base?: string;
+  /** A store elsewhere, for hosts that share one. */
+  readonly storeUrl?: string;
   readonly logLevel?: string;
   /** Off where every page that SQLite reads must be a request. */
   readonly kernelCache?: boolean;
@@ -63,10 +65,10 @@ export class TestMount {
   readonly child: ChildProcess;
   #stderr = '';
 
-  protected constructor(base: string, child: ChildProcess) {
+  protected constructor(base: string, child: ChildProcess, storeUrl = testStoreUrl(base)) {
     this.base = base;
     this.directory = join(base, 'dbs');
-    this.storeUrl = testStoreUrl(base);
+    this.storeUrl = storeUrl;
     this.child = child;
     child.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr += chunk.toString();
@@ -76,11 +78,12 @@ export class TestMount {
   /** The real command: `mvfuse --mountpoint … --namespaces … --store …`. */
   static async start(options: MountOptions = {}, flags: readonly string[] = []): Promise<TestMount> {
     const base = prepareBase(options.base);
+    const storeUrl = options.storeUrl ?? testStoreUrl(base);
     const args = ['--mountpoint', join(base, 'dbs'), '--namespaces', options.namespaces ?? 'mydb=test'];
-    args.push('--store', testStoreUrl(base), '--log-format', 'json', ...flags);
+    args.push('--store', storeUrl, '--log-format', 'json', ...flags);
     const stale = isMounted(join(base, 'dbs'));
     const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'inherit', 'pipe'] });
-    const mount = new TestMount(base, child);
+    const mount = new TestMount(base, child, storeUrl);
     await mount.#untilMounted(stale);
     return mount;
   }

@@ -15,6 +15,7 @@ import { settledWithin } from '../../settle.js';
 import { type Version, versionFromBytes, versionToBytes } from '../../version.js';
 import type { EngineOptions } from '../embedded-engine.js';
 import type {
+  ClusterStatus,
   Engine,
   ReadOptions,
   ReadTransaction,
@@ -34,11 +35,14 @@ import {
   isRetryable,
   openDatabase,
 } from './client.js';
+import { readClusterStatus } from './cluster-status.js';
 import { CommitIds } from './commit-ids.js';
 import { FoundationdbTransaction } from './foundationdb-transaction.js';
 import { KeySpace } from './key-space.js';
 import { parseLocation, type StoreLocation } from './location.js';
 
+/** What the client answers by itself, from the cluster's controller and coordinators. */
+const STATUS_KEY = Buffer.from('\xff\xff/status/json', 'latin1');
 /** A read version is the first 8 bytes of the versions that it shows. */
 const READ_VERSION_BYTES = 8;
 const PAUSE_MS_MAX = 1_000;
@@ -76,7 +80,16 @@ export class FoundationdbEngine implements Engine {
   /** Resolves once the cluster has answered. @throws INVALID_ARGUMENT for a wrong URL, STORE_FAILED */
   static async open(url: string, options: EngineOptions): Promise<FoundationdbEngine> {
     const location = parseLocation(url);
-    const engine = new FoundationdbEngine(await openDatabase(location), location, options);
+    return FoundationdbEngine.on(await openDatabase(location), location, options);
+  }
+
+  /** On a database that is open; the engine closes it. @throws STORE_FAILED */
+  static async on(
+    database: ClientDatabase,
+    location: StoreLocation,
+    options: EngineOptions,
+  ): Promise<FoundationdbEngine> {
+    const engine = new FoundationdbEngine(database, location, options);
     try {
       await engine.#throughOutages((timeout) => engine.#transaction(timeout).getReadVersion());
     } catch (error) {
@@ -89,6 +102,15 @@ export class FoundationdbEngine implements Engine {
 
   get roundTrips(): RoundTrips {
     return { ...this.#roundTrips };
+  }
+
+  cluster(): Promise<ClusterStatus> {
+    return this.#track(() =>
+      this.#throughOutages(async (timeout) => {
+        const bytes = await this.#transaction(timeout).get(STATUS_KEY);
+        return readClusterStatus(bytes ?? Buffer.from('{}'));
+      }),
+    );
   }
 
   async transact<T>(
