@@ -77,6 +77,9 @@ export const PAGE_SET_BYTES_MAX = 64_000;
 /** Pages of one call to readPages: what 5 s and one engine transaction surely hold. */
 export const READ_PAGES_MAX = 4_096;
 
+/** Pages that are brought along with those read in order, from an engine that is elsewhere: what costs about a round trip. */
+export const READ_AHEAD_PAGES_MAX = 64;
+
 /** Files in one commit: SQLite's SQLITE_MAX_ATTACHED, and main. */
 export const COMMIT_MEMBERS_MAX = 126;
 

@@ -1,11 +1,12 @@
 // The content of pages at a version: the newest image no newer than it, unless the file was cut since.
 //
 // An image is in page/ or in the stage of a bulk commit. What the cache does not have is read in one engine
-// transaction, all pages at once.
+// transaction, all pages at once. From an engine that is elsewhere, pages that are read in order bring those that come
+// next along with them.
 
 import { MvfuseError } from '../errors.js';
 import type { Engine, ReadTransaction } from '../kv/engine.js';
-import { READ_PAGES_MAX } from '../limits.js';
+import { READ_AHEAD_PAGES_MAX, READ_PAGES_MAX } from '../limits.js';
 import { type Version, ZERO_VERSION } from '../version.js';
 import { pageRangeUpTo, stagePageKey, versionOfKey } from './keys.js';
 import { type Bulk, hiddenSince, type NamespaceHistories, type NamespaceHistory } from './namespace-history.js';
@@ -19,11 +20,19 @@ interface Image {
   readonly stored: Buffer;
 }
 
+/** Pages of a namespace that are read in order. */
+interface Run {
+  /** The page that continues it, past those brought along. */
+  readonly next: number;
+  readonly ahead: number;
+}
+
 export class PageReader {
   readonly #engine: Engine;
   readonly #cache: PageCache;
   readonly #histories: NamespaceHistories;
   readonly #zeros = new Map<number, Buffer>();
+  readonly #runs = new Map<NamespaceId, Run>();
 
   constructor(engine: Engine, cache: PageCache, histories: NamespaceHistories) {
     this.#engine = engine;
@@ -41,19 +50,40 @@ export class PageReader {
     });
     const missing = new Set(pages.filter((_, index) => contents[index] === undefined));
     if (missing.size === 0) return contents as Buffer[];
-    const loaded = await this.#load(namespace, head, [...missing]);
+    const ahead = this.#engine.roundTrips === undefined ? [] : this.#ahead(namespace, head, [...missing]);
+    const loaded = await this.#load(namespace, head, [...missing], ahead);
     return contents.map((content, index) => content ?? loaded.get(pages[index]!)!);
   }
 
-  #load(namespace: NamespaceId, head: Head, pages: readonly PageNumber[]): Promise<Map<PageNumber, Buffer>> {
+  #load(
+    namespace: NamespaceId,
+    head: Head,
+    pages: readonly PageNumber[],
+    ahead: readonly PageNumber[],
+  ): Promise<Map<PageNumber, Buffer>> {
     return this.#engine.read(
       async (transaction) => {
         const history = await this.#histories.load(transaction, namespace, head.version);
-        const load = async (page: PageNumber) =>
-          [page, await this.#loadPage(transaction, history, namespace, head, page)] as const;
-        return new Map(await Promise.all(pages.map(load)));
+        const load = (page: PageNumber): Promise<Buffer> => this.#loadPage(transaction, history, namespace, head, page);
+        // Nobody asked for them yet: what is wrong with one concerns whoever does.
+        const brought = Promise.allSettled(ahead.map(load));
+        const loaded = await Promise.all(pages.map(async (page) => [page, await load(page)] as const));
+        await brought;
+        return new Map(loaded);
       },
       { atLeast: head.version },
+    );
+  }
+
+  /** The pages to bring along when `missing` goes on where the last read ended: more each time. */
+  #ahead(namespace: NamespaceId, head: Head, missing: readonly PageNumber[]): PageNumber[] {
+    const last = Math.max(...missing);
+    const run = this.#runs.get(namespace);
+    const ahead = run?.next === Math.min(...missing) ? Math.min(2 * run.ahead + 4, READ_AHEAD_PAGES_MAX) : 0;
+    this.#runs.set(namespace, { next: last + 1 + ahead, ahead });
+    const count = Math.min(ahead, pageCountOf(head) - last);
+    return Array.from({ length: Math.max(0, count) }, (_, index) => (last + 1 + index) as PageNumber).filter(
+      (page) => this.#cache.get(namespace, page, head.version) === undefined,
     );
   }
 
