@@ -1,17 +1,16 @@
 // npm run bench [-- --rounds N] [--only TEXT]: every scenario on a mount and on the local disk, in turn within one
 // run, so that the machine's noise meets both. Medians and ratios go to docs/benchmarks.md.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import Database from 'better-sqlite3';
 import { type Cost, countCosts } from './costs.js';
+import { median, writeMainPart } from './report.js';
 import { SCENARIOS, type Scenario } from './scenarios.js';
 import { localSide, measure, mountedSide, type Side } from './side.js';
 
-const REPORT = fileURLToPath(new URL('../../docs/benchmarks.md', import.meta.url));
 const ROUNDS_DEFAULT = 5;
 /** Not a filesystem in memory, whose syncs cost nothing. */
 const BASE = '/var/tmp';
@@ -37,7 +36,7 @@ try {
   if (values.only === undefined) {
     const costs = await countCosts();
     process.stdout.write(`${costs.map(costRow).join('\n')}\n`);
-    writeFileSync(REPORT, report(results, costs));
+    writeMainPart(report(results, costs));
   }
 } finally {
   rmSync(base, { recursive: true, force: true });
@@ -83,12 +82,6 @@ async function runRound(scenario: Scenario, side: Side, directory: string): Prom
   );
   const seconds = Math.max(...(await Promise.all(clients)));
   return (scenario.count * scenario.clients) / seconds;
-}
-
-function median(figures: readonly number[]): number {
-  const sorted = [...figures].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 function row({ scenario, mounted, local }: Result): string {
