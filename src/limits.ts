@@ -62,6 +62,9 @@ export const PAGE_SET_BYTES_MAX = 64_000;
 /** Pages of one call to readPages: what 5 s and one engine transaction surely hold. */
 export const READ_PAGES_MAX = 4_096;
 
+/** Changelog entries of one call to changesAfter: a few MB of the longest ones. */
+export const CHANGES_READ_MAX = 128;
+
 /** Files in one commit: SQLite's SQLITE_MAX_ATTACHED, and main. */
 export const COMMIT_MEMBERS_MAX = 126;
 

@@ -65,6 +65,10 @@ export const logKey = (namespace: NamespaceId, version: Version): Buffer =>
 export const logKeyPrefix = (namespace: NamespaceId): Buffer => packVersionPrefix(NAMESPACE, namespace, LOG);
 export const logRange = (namespace: NamespaceId): KeyRange => tupleRange(packTuple(NAMESPACE, namespace, LOG));
 
+/** Changelog entries of the commits after `version`. */
+export const logRangeAfter = (namespace: NamespaceId, version: Version): KeyRange =>
+  rangeAfter(namespace, LOG, version);
+
 export const shrinkKeyPrefix = (namespace: NamespaceId): Buffer => packVersionPrefix(NAMESPACE, namespace, SHRINK);
 export const bulkKeyPrefix = (namespace: NamespaceId): Buffer => packVersionPrefix(NAMESPACE, namespace, BULK);
 
