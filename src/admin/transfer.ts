@@ -1,27 +1,19 @@
 // Whole databases in and out of a namespace: the bytes of one version, and a file taken in as one commit.
 
 import { MvfuseError } from '../errors.js';
-import { READ_PAGES_MAX, WRITER_WAIT_MS_DEFAULT } from '../limits.js';
+import { WRITER_WAIT_MS_DEFAULT } from '../limits.js';
 import { HEADER_BYTES, isWhole, readHeader, stampHeader } from '../sqlite/header.js';
 import { lockBytePage } from '../sqlite/lock-bytes.js';
+import { bytesOfPage } from '../store/page-count.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Commit, Head, NamespaceId, Page, PageNumber } from '../store/types.js';
-
-/** Pages read in one round; a few MiB of the largest. */
-const EXPORT_PAGES = Math.min(64, READ_PAGES_MAX);
+import { allPages, pageBatches } from './pages.js';
 
 /** The file as `head` has it, in pieces that must not be changed. @throws CORRUPT naming the page */
 export async function* versionBytes(store: PageStore, namespace: NamespaceId, head: Head): AsyncGenerator<Buffer> {
-  const { pageBytes, sizeBytes } = head;
-  const count = Math.ceil(sizeBytes / pageBytes);
-  for (let first = 1; first <= count; first += EXPORT_PAGES) {
-    const numbers: PageNumber[] = [];
-    for (let number = first; number < first + EXPORT_PAGES && number <= count; number += 1) {
-      numbers.push(number as PageNumber);
-    }
+  for (const numbers of pageBatches(allPages(head))) {
     for (const [index, page] of (await store.readPages(namespace, head, numbers)).entries()) {
-      const left = sizeBytes - (numbers[index]! - 1) * pageBytes;
-      yield left < pageBytes ? page.subarray(0, left) : page;
+      yield page.subarray(0, bytesOfPage(head, numbers[index]!));
     }
   }
 }
