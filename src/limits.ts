@@ -80,6 +80,9 @@ export const READ_PAGES_MAX = 4_096;
 /** Pages that are brought along with those read in order, from an engine that is elsewhere: what costs about a round trip. */
 export const READ_AHEAD_PAGES_MAX = 64;
 
+/** Changelog entries of one call to changesAfter: a few MB of the longest ones. */
+export const CHANGES_READ_MAX = 128;
+
 /** Files in one commit: SQLite's SQLITE_MAX_ATTACHED, and main. */
 export const COMMIT_MEMBERS_MAX = 126;
 

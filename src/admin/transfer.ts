@@ -1,27 +1,20 @@
 // Whole databases in and out of a namespace: the bytes of one version, and a file taken in as one commit.
 
 import { MvfuseError } from '../errors.js';
-import { READ_PAGES_MAX, WRITER_WAIT_MS_DEFAULT } from '../limits.js';
+import { WRITER_WAIT_MS_DEFAULT } from '../limits.js';
 import { HEADER_BYTES, isWhole, readHeader, stampHeader } from '../sqlite/header.js';
 import { lockBytePage } from '../sqlite/lock-bytes.js';
+import { bytesOfPage } from '../store/page-count.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Commit, Head, NamespaceId, Page, PageNumber } from '../store/types.js';
-
-/** Pages read in one round; a few MiB of the largest. */
-const EXPORT_PAGES = Math.min(64, READ_PAGES_MAX);
+import { allPages, pageBatches } from './pages.js';
+import { asWriter } from './writer.js';
 
 /** The file as `head` has it, in pieces that must not be changed. @throws CORRUPT naming the page */
 export async function* versionBytes(store: PageStore, namespace: NamespaceId, head: Head): AsyncGenerator<Buffer> {
-  const { pageBytes, sizeBytes } = head;
-  const count = Math.ceil(sizeBytes / pageBytes);
-  for (let first = 1; first <= count; first += EXPORT_PAGES) {
-    const numbers: PageNumber[] = [];
-    for (let number = first; number < first + EXPORT_PAGES && number <= count; number += 1) {
-      numbers.push(number as PageNumber);
-    }
+  for (const numbers of pageBatches(allPages(head))) {
     for (const [index, page] of (await store.readPages(namespace, head, numbers)).entries()) {
-      const left = sizeBytes - (numbers[index]! - 1) * pageBytes;
-      yield left < pageBytes ? page.subarray(0, left) : page;
+      yield page.subarray(0, bytesOfPage(head, numbers[index]!));
     }
   }
 }
@@ -44,23 +37,12 @@ export async function importDatabase(
   if (header === undefined || !isWhole(header, sizeBytes)) {
     throw new MvfuseError('INVALID_ARGUMENT', 'this is no whole SQLite database: its size is not what page 1 states');
   }
-  const lock = store.writeLock(namespace);
-  const holder = { pid: undefined };
-  const deadlineMs = performance.now() + lockWaitMsMax;
-  while (!lock.tryAcquire(holder)) {
-    if (performance.now() >= deadlineMs)
-      throw new MvfuseError('BUSY', `a connection holds the write lock, after ${lockWaitMsMax} ms (--writer-wait)`);
-    await lock.released.wait(20);
-  }
-  try {
-    await store.acquireLease(namespace, Math.max(0, deadlineMs - performance.now()));
+  return asWriter(store, namespace, lockWaitMsMax, async () => {
     const base = await store.head(namespace);
     const pages = cutPages(pieces, start, header.pageBytes, sizeBytes);
     const request = { namespace, base: base.version, pageBytes: header.pageBytes, sizeBytes, pages };
     return (await store.commit([request]))[0]!;
-  } finally {
-    lock.release(holder);
-  }
+  });
 }
 
 async function* cutPages(

@@ -1,6 +1,7 @@
 // mvfuse log NS: the versions of a namespace, newest first.
 
 import { Command, InvalidArgumentError } from 'commander';
+import type { LogEntry } from '../store/types.js';
 import { jsonOption, storeOption } from './options.js';
 import { isoTime, print, printJson, table } from './output.js';
 import { withService } from './store-access.js';
@@ -21,14 +22,22 @@ export function logCommand(): Command {
         printJson(entries);
         return;
       }
-      const rows = entries.map((entry) => [
-        entry.version,
-        isoTime(entry.timeMs),
-        String(entry.pageCount),
-        String(entry.sizeBytes),
-      ]);
-      print(table(['VERSION', 'TIME', 'PAGES', 'SIZE'], rows, [2, 3]));
+      print(describe(entries));
     });
+}
+
+/** The origins have a column where there are any: in what `mvfuse copy` brought. */
+function describe(entries: readonly LogEntry[]): string {
+  const header = ['VERSION', 'TIME', 'PAGES', 'SIZE'];
+  const row = ({ version, timeMs, pageCount, sizeBytes }: LogEntry): string[] => {
+    return [version, isoTime(timeMs), String(pageCount), String(sizeBytes)];
+  };
+  if (!entries.some(({ origin }) => origin !== undefined)) return table(header, entries.map(row), [2, 3]);
+  return table(
+    [...header, 'ORIGIN'],
+    entries.map((entry) => [...row(entry), entry.origin ?? '-']),
+    [2, 3],
+  );
 }
 
 export function parseLimit(text: string): number {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { errorMeaning, isMvfuseError } from '../errors.js';
 import { checkCommand } from './check.js';
+import { copyCommand } from './copy.js';
 import { doctorCommand } from './doctor.js';
 import { exportCommand } from './export.js';
 import { importCommand } from './import.js';
@@ -34,6 +35,7 @@ export function createProgram(): Command {
     .addCommand(importCommand())
     .addCommand(exportCommand())
     .addCommand(checkCommand())
+    .addCommand(copyCommand())
     .addCommand(statusCommand())
     .addCommand(doctorCommand());
   return overrideExit(program);

@@ -26,8 +26,10 @@ export function validatePage(request: CommitRequest, page: Page, previous: numbe
 }
 
 function validateRequest(request: CommitRequest): void {
-  const { base, pageBytes, sizeBytes } = request;
+  const { base, pageBytes, sizeBytes, replay } = request;
   if (!isVersion(base)) throw invalid(`the base "${base}" is not a version`);
+  if (replay !== undefined && !isVersion(replay.origin))
+    throw invalid(`the origin "${replay.origin}" is not a version`);
   const isPowerOfTwo = Number.isInteger(Math.log2(pageBytes));
   if (!isPowerOfTwo || pageBytes < PAGE_BYTES_MIN || pageBytes > PAGE_BYTES_MAX)
     throw invalid(`${pageBytes} is not a page size`);

@@ -7,7 +7,7 @@
 import { MvfuseError } from '../errors.js';
 import type { Engine, Transaction } from '../kv/engine.js';
 import { COMMIT_PAGE_BYTES, COMMITTING_BYTES_MAX } from '../limits.js';
-import type { Version } from '../version.js';
+import { type Version, ZERO_VERSION } from '../version.js';
 import { ByteGate } from './byte-gate.js';
 import { validatePage, validateRequests } from './commit-request.js';
 import type { Heads } from './heads.js';
@@ -132,9 +132,10 @@ export class Committer {
 
   async #write(members: readonly TakenMember[]): Promise<CommittedMember[]> {
     const nowMs = Math.floor(this.#clock());
+    const durable = members.some(({ request }) => request.replay?.durable ?? true);
     const { value: written, version } = await this.#engine.transact(
       (transaction) => Promise.all(members.map((member) => this.#writeMember(transaction, member, nowMs))),
-      this.#knownState(members),
+      { durable, ...this.#knownState(members) },
     );
     return members.map((member, index) => {
       const { state, shrunkTo } = written[index]!;
@@ -195,17 +196,24 @@ async function writeMember(
   const { namespace, pageBytes, sizeBytes } = request;
   requireCutPage(member, base);
   if (bulk !== undefined) await publishStage(transaction, { namespace, stage: bulk.stage });
-  const state: HeadState = { timeMs: Math.max(base.timeMs, nowMs), pageBytes, sizeBytes };
+  const state: HeadState = { timeMs: timeOf(request, base, nowMs), pageBytes, sizeBytes };
   const shrunkTo = shrunkPage(base, state);
   writePages(transaction, member);
   if (shrunkTo !== undefined)
     transaction.setVersionstampedKey(shrinkKeyPrefix(namespace), NONE, encodeNumber(shrunkTo));
   const pages = bulk === undefined ? member.pages.map(({ number }) => number) : undefined;
-  const change = encodeChange({ ...state, pageCount: member.pageCount, bytes: member.bytes, pages });
+  const origin = request.replay && { origin: request.replay.origin };
+  const change = encodeChange({ ...state, pageCount: member.pageCount, bytes: member.bytes, pages, ...origin });
   transaction.setVersionstampedKey(logKeyPrefix(namespace), NONE, change);
   transaction.setVersionstampedValue(timeKey(namespace, state.timeMs), NONE, NONE);
   transaction.setVersionstampedValue(headKey(namespace), NONE, encodeHeadState(state));
   return { state, shrunkTo };
+}
+
+/** Never earlier than the base's; but a namespace may be younger than the first version that is copied into it. */
+function timeOf({ replay }: CommitRequest, base: Head, nowMs: number): number {
+  if (replay !== undefined && base.version === ZERO_VERSION) return replay.timeMs;
+  return Math.max(base.timeMs, replay?.timeMs ?? nowMs);
 }
 
 function writePages(transaction: Transaction, { request: { namespace }, pages, bulk }: TakenMember): void {

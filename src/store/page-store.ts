@@ -3,14 +3,14 @@
 
 import { isMvfuseError } from '../errors.js';
 import type { ClusterStatus, Engine, RoundTrips } from '../kv/engine.js';
-import { COMMIT_BYTES_MAX, STAGE_CHUNK_BYTES_MAX, STORE_CLOSE_WAIT_MS_MAX } from '../limits.js';
+import { CHANGES_READ_MAX, COMMIT_BYTES_MAX, STAGE_CHUNK_BYTES_MAX, STORE_CLOSE_WAIT_MS_MAX } from '../limits.js';
 import { settledWithin } from '../settle.js';
 import type { Version } from '../version.js';
 import { type CommitLimits, type CommittedMember, Committer, shrunkPage } from './commit.js';
 import { requireFormat } from './format.js';
 import { type ForeignCommit, Heads } from './heads.js';
 import { type HostStatus, readHosts } from './hosts.js';
-import { logRange, versionOfKey } from './keys.js';
+import { logRange, logRangeAfter, versionOfKey } from './keys.js';
 import { NamespaceHistories } from './namespace-history.js';
 import { createNamespace, listNamespaces, statNamespace } from './namespaces.js';
 import { PageCache } from './page-cache.js';
@@ -19,7 +19,7 @@ import { PageReader } from './page-reader.js';
 import { RecentChanges } from './recent-changes.js';
 import { decodeChange, toLogEntry } from './records.js';
 import { discardStage, listOutlivedStages, listStages, markDead, type StageName } from './stage.js';
-import type { Commit, CommitRequest, Head, LogEntry, NamespaceId, NamespaceInfo, PageNumber } from './types.js';
+import type { Change, Commit, CommitRequest, Head, LogEntry, NamespaceId, NamespaceInfo, PageNumber } from './types.js';
 import { type HostOptions, type SnapshotsOpen, WriteLeases } from './write-leases.js';
 import { WriteLock } from './write-lock.js';
 
@@ -95,8 +95,8 @@ export class PageStore {
   }
 
   /** @throws INVALID_ARGUMENT for a name that is not allowed, ALREADY_EXISTS, LIMIT */
-  createNamespace(name: string): Promise<NamespaceInfo> {
-    return createNamespace(this.#engine, name, Math.floor(this.#clock()));
+  createNamespace(name: string, createdMs = Math.floor(this.#clock())): Promise<NamespaceInfo> {
+    return createNamespace(this.#engine, name, createdMs);
   }
 
   /** @throws INVALID_ARGUMENT for a name that is not allowed, NOT_FOUND */
@@ -181,8 +181,8 @@ export class PageStore {
   }
 
   /**
-   * Commits all requests at one version, or none. Resolves when they are durable, with one answer for each
-   * in order. A request without pages commits a version all the same. Pages are copied as they come; more
+   * Commits all requests at one version, or none. Resolves when they are durable (but see Replay), with one answer
+   * for each in order. A request without pages commits a version all the same. Pages are copied as they come; more
    * than COMMIT_BYTES_MAX of them take no more memory, but several engine transactions.
    * When it rejects nothing was committed, except for STORE_FAILED: then only the next start shows
    * whether all was, or nothing.
@@ -210,6 +210,14 @@ export class PageStore {
     const range = { reverse: true, ...(options.limit === undefined ? {} : { limit: options.limit }) };
     const entries = await this.#engine.read((transaction) => transaction.getRange(begin, end, range));
     return entries.map(({ key, value }) => toLogEntry(versionOfKey(key), decodeChange(value)));
+  }
+
+  /** Commits after `version`, the oldest first; CHANGES_READ_MAX at a time, none when there are no more. */
+  async changesAfter(namespace: NamespaceId, version: Version): Promise<Change[]> {
+    const { begin, end } = logRangeAfter(namespace, version);
+    const range = { limit: CHANGES_READ_MAX };
+    const entries = await this.#engine.read((transaction) => transaction.getRange(begin, end, range));
+    return entries.map(({ key, value }) => ({ version: versionOfKey(key), ...decodeChange(value) }));
   }
 
   /** Waits for the commits under way, at most STORE_CLOSE_WAIT_MS_MAX, passes its leases on, then closes the engine. */

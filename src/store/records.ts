@@ -7,7 +7,7 @@ import { MvfuseError } from '../errors.js';
 import { VERSION_BYTES, type Version, versionFromBytes, versionToBytes } from '../version.js';
 import type { DaemonId, StageId } from './keys.js';
 import { decodePageSet, encodePageSet } from './page-set.js';
-import type { Head, LogEntry, NamespaceId, PageNumber } from './types.js';
+import type { Change, Head, LogEntry, NamespaceId, PageNumber } from './types.js';
 
 /** The parts of a head that do not come from the engine. */
 export type HeadState = Omit<Head, 'version'>;
@@ -25,16 +25,15 @@ export interface BulkRecord {
   readonly pageCount: number;
 }
 
-export interface ChangeRecord extends Omit<LogEntry, 'version'> {
-  /** Undefined when the commit wrote too many to list, or wrote them to a stage. */
-  readonly pages: readonly PageNumber[] | undefined;
-}
+export type ChangeRecord = Omit<Change, 'version'>;
 
 const HEAD_STATE_BYTES = 8 + 4 + 8;
 const CHANGE_BYTES = HEAD_STATE_BYTES + 4 + 8 + 1;
 const BULK_BYTES = 8 + 4 + 4 + 4;
+const NONE = Buffer.alloc(0);
+/** Flags of a changelog entry: the list of pages ends it; an origin comes before that. */
 const LISTED = 1;
-const UNLISTED = 0;
+const COPIED = 2;
 
 /** What follows the version in a head. */
 export function encodeHeadState({ timeMs, pageBytes, sizeBytes }: HeadState): Buffer {
@@ -60,18 +59,23 @@ export function encodeChange(change: ChangeRecord): Buffer {
   fixed.writeUInt32BE(change.pageCount, HEAD_STATE_BYTES);
   fixed.writeBigUInt64BE(BigInt(change.bytes), HEAD_STATE_BYTES + 4);
   const list = change.pages && encodePageSet(change.pages);
-  fixed[CHANGE_BYTES - 1] = list === undefined ? UNLISTED : LISTED;
-  return Buffer.concat([fixed, list ?? Buffer.alloc(0)]);
+  const origin = change.origin && versionToBytes(change.origin);
+  fixed[CHANGE_BYTES - 1] = (list === undefined ? 0 : LISTED) | (origin === undefined ? 0 : COPIED);
+  return Buffer.concat([fixed, origin ?? NONE, list ?? NONE]);
 }
 
 export function decodeChange(bytes: Buffer): ChangeRecord {
   requireBytes(bytes, CHANGE_BYTES, 'changelog entry');
-  const listed = bytes[CHANGE_BYTES - 1] === LISTED;
+  const flags = bytes[CHANGE_BYTES - 1]!;
+  const isCopied = (flags & COPIED) !== 0;
+  const listOffset = CHANGE_BYTES + (isCopied ? VERSION_BYTES : 0);
+  requireBytes(bytes, listOffset, 'changelog entry');
   return {
     ...decodeHeadState(bytes, 0),
     pageCount: bytes.readUInt32BE(HEAD_STATE_BYTES),
     bytes: Number(bytes.readBigUInt64BE(HEAD_STATE_BYTES + 4)),
-    pages: listed ? decodePageSet(bytes.subarray(CHANGE_BYTES)) : undefined,
+    pages: (flags & LISTED) === 0 ? undefined : decodePageSet(bytes.subarray(listOffset)),
+    ...(isCopied ? { origin: versionFromBytes(bytes.subarray(CHANGE_BYTES)) } : {}),
   };
 }
 

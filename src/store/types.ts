@@ -34,11 +34,22 @@ export interface CommitRequest {
   readonly sizeBytes: number;
   /** No more bytes of pages come than this; those of the whole file when it is left out. */
   readonly bytesMax?: number;
+  /** For the copy of another store's version: it keeps its time, and the changelog remembers which it was. */
+  readonly replay?: Replay;
   /**
    * The pages that differ from the base, each once, ascending; all of 1..count when pageBytes differs from the
    * base's. Consumed once, in order, possibly while earlier pages are being written.
    */
   readonly pages: AsyncIterable<Page> | Iterable<Page>;
+}
+
+export interface Replay {
+  /** The version in the store that it is copied from. */
+  readonly origin: Version;
+  /** When it was committed there. */
+  readonly timeMs: number;
+  /** False: a loss of power may take it back, with what came after it, until a durable commit that began later. */
+  readonly durable: boolean;
 }
 
 export interface Commit {
@@ -57,6 +68,14 @@ export interface LogEntry {
   readonly pageCount: number;
   /** Bytes of page images that it wrote. */
   readonly bytes: number;
+  /** The version of another store that this one is the copy of. */
+  readonly origin?: Version;
+}
+
+/** A log entry, and which pages the commit wrote. */
+export interface Change extends LogEntry {
+  /** Ascending. Undefined when there were too many to list, or they went to a stage. */
+  readonly pages: readonly PageNumber[] | undefined;
 }
 
 export interface NamespaceInfo {

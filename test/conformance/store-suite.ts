@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, isMvfuseError } from '../../src/errors.js';
 import type { Engine } from '../../src/kv/engine.js';
-import { NAMESPACE_NAME_BYTES_MAX, READ_PAGES_MAX } from '../../src/limits.js';
+import { CHANGES_READ_MAX, NAMESPACE_NAME_BYTES_MAX, READ_PAGES_MAX } from '../../src/limits.js';
 import { formatKey, pageRangeUpTo, stagePageRange, stagingRange } from '../../src/store/keys.js';
 import type { PageStore } from '../../src/store/page-store.js';
 import { encodeNumber } from '../../src/store/records.js';
@@ -189,6 +189,53 @@ export function storeSuite(testEngine: TestEngine): void {
         assert.deepEqual(first, { ...two, pageCount: 1, bytes: PAGE_BYTES });
         assert.deepEqual(second, { ...one, pageCount: 2, bytes: 2 * PAGE_BYTES });
         assert.deepEqual(await store.log(id, { limit: 1 }), [first]);
+      });
+
+      test('are listed after a version, the oldest first, with their pages', async () => {
+        const one = await commit(empty, 2, filledPages({ 1: 1, 2: 2 }));
+        const two = await commit(
+          one,
+          20,
+          filledPages(Object.fromEntries(Array.from({ length: 9 }, (_, i) => [i + 2, 1]))),
+        );
+        const three = await commit(two, 20, [filledPage(2, 3)]);
+        const listed = { ...one, pageCount: 2, bytes: 2 * PAGE_BYTES, pages: [1, 2] };
+        const staged = { ...two, pageCount: 9, bytes: 9 * PAGE_BYTES, pages: undefined };
+        const last = { ...three, pageCount: 1, bytes: PAGE_BYTES, pages: [2] };
+        assert.deepEqual(await store.changesAfter(id, ZERO_VERSION), [listed, staged, last]);
+        assert.deepEqual(await store.changesAfter(id, one.version), [staged, last]);
+        assert.deepEqual(await store.changesAfter(id, three.version), []);
+        for (let head = three, left = CHANGES_READ_MAX; left > 0; left--) head = await commit(head, 20, []);
+        assert.equal((await store.changesAfter(id, ZERO_VERSION)).length, CHANGES_READ_MAX);
+        assert.equal((await store.changesAfter(id, three.version)).length, CHANGES_READ_MAX);
+      });
+
+      test('that replay a version keep its time and remember it, but no time runs backwards', async () => {
+        const origin = '00000000000000000abc' as Version;
+        const replayed = async (base: Head, timeMs: number, pages: Page[]) =>
+          (
+            await commitOne(store, {
+              ...request(id, base.version, 20, pages),
+              replay: { origin, timeMs, durable: false },
+            })
+          ).head;
+        const one = await replayed(empty, 5_000, [filledPage(1, 1)]);
+        const two = await replayed(
+          one,
+          4_000,
+          Array.from({ length: 9 }, (_, index) => filledPage(index + 1, 2)),
+        );
+        const three = await commit(two, 20, []);
+        assert.deepEqual([one.timeMs, two.timeMs], [5_000, 5_000]);
+        assert.ok(three.timeMs > 5_000);
+        assert.deepEqual(await store.headAt(id, two.version), two);
+        const origins = (await store.log(id)).map((entry) => entry.origin);
+        assert.deepEqual(origins, [undefined, origin, origin]);
+        const nonsense = {
+          ...request(id, three.version, 20, []),
+          replay: { origin: 'x' as Version, timeMs: 1, durable: true },
+        };
+        await assert.rejects(store.commit([nonsense]), throwsCode('INVALID_ARGUMENT'));
       });
 
       test('are found by their version alone', async () => {

@@ -5,10 +5,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import Database from 'better-sqlite3';
-import { pageKeyPrefix } from '../../src/store/keys.js';
-import type { NamespaceId, PageNumber } from '../../src/store/types.js';
 import { Client, ClientError, type Outcome, run, sqlite3 } from '../support/client.js';
+import { damagePage } from '../support/damage.js';
 import { MAIN, TestMount } from '../support/mounted.js';
 import { versions } from '../support/several-databases.js';
 
@@ -38,7 +36,7 @@ before(async () => {
   const listed = await run(process.execPath, [MAIN, 'ns', 'list', '--store', mount.storeUrl, '--json']);
   for (const { name, id } of JSON.parse(listed.stdout) as Array<{ name: string; id: number }>) ids.set(name, id);
   await mount.unmount();
-  for (const { name, page } of [LEAF, HEAD]) damage(mount.base, ids.get(name)!, page);
+  for (const { name, page } of [LEAF, HEAD]) damagePage(join(mount.base, 'store'), ids.get(name)!, page);
   mount = await TestMount.start({ base: mount.base, namespaces: `${NAMESPACES},old=head@${headVersion}` });
 });
 
@@ -46,21 +44,6 @@ after(async () => {
   await client.kill();
   await mount.remove();
 });
-
-/** Changes a byte in the newest image of a page. */
-function damage(base: string, namespace: number, page: number): void {
-  const database = new Database(join(base, 'store', 'data.sqlite'));
-  const prefix = pageKeyPrefix(namespace as NamespaceId, page as PageNumber);
-  const end = Buffer.concat([prefix, Buffer.alloc(16, 0xff)]);
-  const content = database
-    .prepare('SELECT content FROM pairs WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT 1')
-    .pluck()
-    .get(prefix, end);
-  const value = database.prepare('SELECT value FROM content WHERE id = ?').pluck().get(content) as Buffer;
-  value[1_000]! ^= 0x10;
-  assert.equal(database.prepare('UPDATE content SET value = ? WHERE id = ?').run(value, content).changes, 1);
-  database.close();
-}
 
 function check(name: string): Promise<Outcome> {
   return run(process.execPath, [MAIN, 'check', name, '--store', mount.storeUrl]);
