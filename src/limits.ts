@@ -57,7 +57,7 @@ export const KV_GROUP_BYTES_MAX = 16_000_000;
 export const COMMIT_BYTES_MAX = 9_000_000;
 
 /** What a page takes of FoundationDB's limit besides its bytes: its key, and the key's two ends as a conflict range. */
-export const COMMIT_PAGE_BYTES = 300;
+export const COMMIT_PAGE_BYTES = 400;
 
 /**
  * Bytes of page images of all commits under way, from the first page that is taken in until the engine has answered;
@@ -139,8 +139,12 @@ export const SPACE_FLOOR_BYTES = 64 * 1024 * 1024;
 /** How long a write lease outlives the last sign of life of its holder, and so a takeover after its death takes. */
 export const LEASE_MS_DEFAULT = 5_000;
 
-/** Signs of life in that time: several may be lost, and each is a small commit. */
+/**
+ * Signs of life in that time: several may be lost, and each is a small commit. Not further apart than the second figure:
+ * a commit that builds on what was known at the last one finds that state still readable.
+ */
 export const LEASE_BEATS = 5;
+export const LEASE_BEAT_MS_MAX = 3_000;
 
 /** The part of it that is left to clocks that go at different rates, when the holder relies on its lease. */
 export const LEASE_MARGIN = 0.2;

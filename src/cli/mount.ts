@@ -177,6 +177,16 @@ async function findNamespace(store: PageStore, mapping: NamespaceMapping, create
     return await store.statNamespace(mapping.namespace);
   } catch (error) {
     if (!create || mapping.version !== undefined || !isMvfuseError(error, 'NOT_FOUND')) throw error;
-    return store.createNamespace(mapping.namespace);
+    return createNamespace(store, mapping.namespace);
+  }
+}
+
+/** Another host may create it in the same moment. */
+async function createNamespace(store: PageStore, name: string): Promise<NamespaceInfo> {
+  try {
+    return await store.createNamespace(name);
+  } catch (error) {
+    if (!isMvfuseError(error, 'ALREADY_EXISTS')) throw error;
+    return store.statNamespace(name);
   }
 }

@@ -4,7 +4,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { defaultStoreUrl } from '../config.js';
 
 export function storeOption(): Option {
-  return new Option('--store <url>', 'where the data is: sqlite:<directory> or memory:')
+  return new Option('--store <url>', 'where the data is: sqlite:<directory>, fdb:<cluster file> or memory:')
     .env('MVFUSE_STORE')
     .default(defaultStoreUrl(), defaultStoreUrl());
 }

@@ -3,7 +3,7 @@
 //   FORMAT                                  → the format of what is below
 //   NAME      name                          → namespace id
 //   SEQUENCE  namespace | stage             → the last id issued
-//   STAGING   namespace, stage              → alive | dead: a bulk commit that was not published
+//   STAGING   namespace, stage              → alive and a token | dead: a bulk commit that was not published
 //   DAEMON    daemon                        → its beat
 //   NAMESPACE id META                       → name, created
 //   NAMESPACE id HEAD                       → version, page size, size, time
@@ -15,7 +15,7 @@
 //   NAMESPACE id TIME    ms                 → version
 //   NAMESPACE id LEASE                      → token, owner
 //   NAMESPACE id WANTED                     → who asks for the lease
-//   NAMESPACE id PIN     daemon             → the oldest version open there, expiry
+//   NAMESPACE id PIN     daemon             → the oldest version open there, how long it is kept
 //
 // STAGING is apart from the namespaces so that what a crash left is found without a look at every one.
 // The numbers are part of the format; those up to 15 are kept for tags and forks.

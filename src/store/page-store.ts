@@ -233,18 +233,24 @@ export class PageStore {
   }
 
   async #commit(requests: readonly CommitRequest[]): Promise<Commit[]> {
-    const members = await this.#committer.commit(requests).catch((error: unknown) => {
+    let commits: Commit[] = [];
+    const commit = async (): Promise<Version | undefined> => {
+      const members = await this.#committer.commit(requests);
+      for (const member of members) this.#takeIn(member);
+      commits = members.map(({ head, pageCount, bytes }) => ({ head, pageCount, bytes }));
+      return commits[0]?.head.version;
+    };
+    const namespaces = requests.map(({ namespace }) => namespace);
+    try {
+      await (this.#leases === undefined ? commit() : this.#leases.committing(namespaces, commit));
+    } catch (error) {
       if (isMvfuseError(error, 'STORE_FAILED')) {
         this.#doubtful = true;
-        for (const { namespace } of requests) this.#heads.forget(namespace);
+        for (const namespace of namespaces) this.#heads.forget(namespace);
       }
       throw error;
-    });
-    return members.map((member) => {
-      this.#takeIn(member);
-      this.#leases?.committed(member.request.namespace, member.head.version);
-      return { head: member.head, pageCount: member.pageCount, bytes: member.bytes };
-    });
+    }
+    return commits;
   }
 
   /** What is remembered follows the commit before its caller hears of it. */

@@ -18,6 +18,8 @@ export class RecentChanges {
   /** Tells of a commit on top of `base`. */
   advance(namespace: NamespaceId, base: Version, version: Version, pages: readonly PageNumber[] | 'all'): void {
     let changes = this.#changes.get(namespace) ?? [];
+    // A commit of this process may have been seen in the store before its answer came.
+    if (changes.length > 0 && changes.at(-1)!.version >= version) return;
     if (changes.length > 0 && changes.at(-1)!.version !== base) changes = [];
     changes.push({ base, version, pages: pages.length > RECENT_PAGES_MAX ? 'all' : pages });
     if (changes.length > RECENT_COMMITS_MAX) changes.shift();

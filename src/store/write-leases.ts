@@ -7,15 +7,25 @@
 //
 // While the lease is surely held, nobody else can commit: then a remembered head is the newest, and a snapshot costs no
 // round trip. "Surely" is: the clock, which goes on while the machine sleeps, shows less than the time at which the last
-// successful sign of life was *sent*, plus the lease's time, less a margin. That rests on clocks that go at about the
-// same rate; `reads` turns it off. No commit rests on it.
+// successful sign of life was *sent*, plus the lease's time, less a margin; and no commit of this process is under way,
+// which others may see before its answer is here. That rests on clocks that go at about the same rate; `leaseReads`
+// turns it off. No commit rests on it.
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MvfuseError } from '../errors.js';
 import type { Engine, ReadTransaction, Transaction } from '../kv/engine.js';
-import { LEASE_BEATS, LEASE_HOLD_MS, LEASE_MARGIN, LEASE_POLL_MS, LEASE_YIELD_MS, PIN_MS_MAX } from '../limits.js';
+import {
+  LEASE_BEAT_MS_MAX,
+  LEASE_BEATS,
+  LEASE_HOLD_MS,
+  LEASE_MARGIN,
+  LEASE_POLL_MS,
+  LEASE_YIELD_MS,
+  PIN_MS_MAX,
+} from '../limits.js';
 import type { Version } from '../version.js';
+import { Wakeup } from '../wakeup.js';
 import type { HeadUpdate } from './heads.js';
 import { type DaemonId, daemonKey, leaseKey, pinKey, wantedKey } from './keys.js';
 import {
@@ -71,6 +81,9 @@ export interface LeaseStatus {
   readonly sureMs: number;
 }
 
+/** The longest time that a timer knows. */
+const FOREVER_MS = 2 ** 31 - 1;
+
 interface Lease {
   readonly namespace: NamespaceId;
   readonly token: number;
@@ -79,6 +92,10 @@ interface Lease {
   sureUntilMs: number;
   asOf: Version;
   releasing: Promise<void> | undefined;
+  /** Of this process, sent and not answered. */
+  commits: number;
+  /** Woken when somebody is seen to ask for it. */
+  readonly asked: Wakeup;
 }
 
 /** What was last seen of a lease that another process holds. */
@@ -121,7 +138,7 @@ export class WriteLeases {
   /** Whether nobody else can have committed to the namespace by now. */
   surelyHeld(namespace: NamespaceId): boolean {
     const lease = this.#held.get(namespace);
-    return this.#host.leaseReads && lease !== undefined && this.#sure(lease);
+    return this.#host.leaseReads && lease !== undefined && lease.commits === 0 && this.#sure(lease);
   }
 
   /** What a commit is checked by; undefined without a lease. */
@@ -130,10 +147,19 @@ export class WriteLeases {
     return lease?.releasing === undefined ? lease : undefined;
   }
 
-  /** This process committed to a namespace whose lease it holds. */
-  committed(namespace: NamespaceId, version: Version): void {
-    const lease = this.#held.get(namespace);
-    if (lease !== undefined && lease.asOf < version) lease.asOf = version;
+  /**
+   * Runs a commit to these namespaces. Until what it resolves with is taken in, nobody relies on a remembered head.
+   * @param commit resolves with the commit's version
+   */
+  async committing(namespaces: readonly NamespaceId[], commit: () => Promise<Version | undefined>): Promise<void> {
+    const leases = namespaces.flatMap((namespace) => this.#held.get(namespace) ?? []);
+    for (const lease of leases) lease.commits += 1;
+    try {
+      const version = await commit();
+      for (const lease of leases) if (version !== undefined && lease.asOf < version) lease.asOf = version;
+    } finally {
+      for (const lease of leases) lease.commits -= 1;
+    }
   }
 
   /** To be called by the transaction that commits. @throws CONFLICT when another process took the lease over */
@@ -235,6 +261,7 @@ export class WriteLeases {
       }
       // What else it held is free at once; should it live after all, its next sign of life says so.
       transaction.clear(daemonKey(owner));
+      transaction.clear(pinKey(namespace, owner));
     }
     const token = record.token + 1;
     transaction.set(leaseKey(namespace), encodeLease({ token, owner: this.daemon }));
@@ -275,6 +302,8 @@ export class WriteLeases {
       ended: new AbortController(),
       sureUntilMs: this.#sureUntil(sentMs),
       releasing: undefined,
+      commits: 0,
+      asked: new Wakeup(),
     };
     this.#held.get(namespace)?.ended.abort();
     this.#held.set(namespace, lease);
@@ -296,7 +325,8 @@ export class WriteLeases {
       this.#timer = undefined;
       if (this.#held.size > 0 || this.#pinned.size > 0 || this.#snapshots().length > 0) this.#startBeating();
     };
-    this.#timer ??= setTimeout(() => this.#renew().then(next, next), this.#host.leaseMs / LEASE_BEATS);
+    const pauseMs = Math.min(this.#host.leaseMs / LEASE_BEATS, LEASE_BEAT_MS_MAX);
+    this.#timer ??= setTimeout(() => this.#renew().then(next, next), pauseMs);
   }
 
   /** Gives a sign of life, and finds out which leases are still held. */
@@ -313,10 +343,13 @@ export class WriteLeases {
     if (leases.length === 0 && pins.size === 0 && this.#pinned.size === 0) return;
     const { value, version } = await this.#engine.transact(async (transaction) => {
       const sentMs = this.#host.bootTimeMs();
-      const records = await Promise.all(leases.map(({ namespace }) => readLease(transaction, namespace)));
+      const [records, wanted] = await Promise.all([
+        Promise.all(leases.map(({ namespace }) => readLease(transaction, namespace))),
+        Promise.all(leases.map(({ namespace }) => transaction.snapshot.get(wantedKey(namespace)))),
+      ]);
       this.#writeBeat(transaction);
       this.#writePins(transaction, pins);
-      return { sentMs, records };
+      return { sentMs, records, wanted };
     });
     this.#pinned = pins;
     this.#registered = true;
@@ -328,6 +361,7 @@ export class WriteLeases {
       }
       lease.sureUntilMs = Math.max(lease.sureUntilMs, this.#sureUntil(value.sentMs));
       if (lease.asOf < version!) lease.asOf = version!;
+      if (value.wanted[index] !== undefined) lease.asked.wake();
     }
   }
 
@@ -357,13 +391,30 @@ export class WriteLeases {
   /** Passes the lease on once somebody asks for it and nobody here writes. */
   async #attend(lease: Lease): Promise<void> {
     const { namespace, ended } = lease;
-    const key = wantedKey(namespace);
     while (!ended.signal.aborted) {
-      const changed = this.#changed(key, this.#host.leaseMs / LEASE_BEATS, ended.signal);
-      const wanted = await this.#engine.read((transaction) => transaction.get(key)).catch(() => undefined);
-      if (wanted === undefined) await changed;
-      else if (await this.#idle(lease)) await this.#passOn(lease);
+      await this.#asked(lease);
+      const wanted = await this.#engine
+        .read((transaction) => transaction.get(wantedKey(namespace)))
+        .catch(() => undefined);
+      if (wanted !== undefined) await this.#passOnWhenIdle(lease);
     }
+  }
+
+  async #passOnWhenIdle(lease: Lease): Promise<void> {
+    while (await this.#idle(lease)) {
+      // Somebody may have begun to write since that was found out.
+      if (this.#options.lockOf(lease.namespace).free) return this.#passOn(lease);
+    }
+  }
+
+  /** Resolves when somebody may have asked for the lease, or it is gone. A watch tells first, a sign of life at the latest. */
+  async #asked({ namespace, ended, asked }: Lease): Promise<void> {
+    const enough = new AbortController();
+    const signal = AbortSignal.any([ended.signal, enough.signal]);
+    const seen = asked.wait(FOREVER_MS, signal);
+    const told = this.#engine.watch(wantedKey(namespace), signal).catch(() => seen);
+    await Promise.race([seen, told]);
+    enough.abort();
   }
 
   /** Resolves once nobody here writes; false when the lease is gone. */

@@ -488,6 +488,7 @@ export function kvSuite(testEngine: TestEngine): void {
           (t) => t.clearRange(key('a'), key('z')),
         ];
         for (const write of writes) {
+          await put('w', 'before');
           const watching = engine.watch(key('w'));
           await engine.transact(async (t) => write(t));
           await watching;

@@ -27,11 +27,10 @@ export interface ClientTransaction extends ClientReads {
   getVersionstamp(): { readonly promise: Promise<Buffer> };
   watch(key: Buffer): { readonly promise: Promise<boolean>; cancel(): void };
   rawCommit(): Promise<void>;
-  rawCancel(): void;
 }
 
 export interface ClientDatabase {
-  rawCreateTransaction(options: { timeout: number; read_system_keys?: true }): ClientTransaction;
+  rawCreateTransaction(options: { timeout: number }): ClientTransaction;
   close(): void;
 }
 
@@ -42,7 +41,7 @@ interface ClientModule {
 }
 
 /** The newest first: an older client library knows only the older ones. */
-const API_VERSIONS = [720, 710, 630] as const;
+const API_VERSIONS = [720, 710] as const;
 
 /** The client's error codes that mean more than "it failed" (FoundationDB, "Error Codes"). */
 export const ClientError = {
@@ -61,6 +60,7 @@ export const ClientError = {
   BATCH_TRANSACTION_THROTTLED: 1051,
   GRV_PROXY_MEMORY_LIMIT_EXCEEDED: 1078,
   TAG_THROTTLED: 1213,
+  PROXY_TAG_THROTTLED: 1223,
   TRANSACTION_TOO_LARGE: 2101,
   API_VERSION_NOT_SUPPORTED: 2203,
 } as const;
@@ -75,6 +75,7 @@ const RETRYABLE: readonly number[] = [
   ClientError.BATCH_TRANSACTION_THROTTLED,
   ClientError.GRV_PROXY_MEMORY_LIMIT_EXCEEDED,
   ClientError.TAG_THROTTLED,
+  ClientError.PROXY_TAG_THROTTLED,
 ];
 
 /** Answers to a commit that leave open whether it happened. */
@@ -98,6 +99,24 @@ export function isRetryable(code: number): boolean {
 
 export function isIndeterminate(code: number): boolean {
   return INDETERMINATE.includes(code);
+}
+
+/** Transactions in use: one that JavaScript forgets is cancelled, whatever it is waiting for. */
+const inUse = new Set<ClientTransaction>();
+
+/** Runs `work` on a new transaction, which is kept until it has settled. */
+export async function onTransaction<T>(
+  database: ClientDatabase,
+  timeoutMs: number,
+  work: (transaction: ClientTransaction) => Promise<T>,
+): Promise<T> {
+  const transaction = database.rawCreateTransaction({ timeout: timeoutMs });
+  inUse.add(transaction);
+  try {
+    return await work(transaction);
+  } finally {
+    inUse.delete(transaction);
+  }
 }
 
 let loaded: { readonly client: ClientModule; readonly tls: string } | undefined;

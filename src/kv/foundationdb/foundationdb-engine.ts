@@ -4,7 +4,7 @@
 // state than a given version share the newest read version that is known, and so spare asking for one.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MvfuseError } from '../../errors.js';
+import { isMvfuseError, MvfuseError } from '../../errors.js';
 import {
   KV_SHARED_READ_VERSION_MS_MAX,
   KV_STORE_WAIT_MS_MAX,
@@ -33,6 +33,7 @@ import {
   clientErrorCode,
   isIndeterminate,
   isRetryable,
+  onTransaction,
   openDatabase,
 } from './client.js';
 import { readClusterStatus } from './cluster-status.js';
@@ -46,6 +47,8 @@ const STATUS_KEY = Buffer.from('\xff\xff/status/json', 'latin1');
 /** A read version is the first 8 bytes of the versions that it shows. */
 const READ_VERSION_BYTES = 8;
 const PAUSE_MS_MAX = 1_000;
+/** For what a cluster that is away has to say, before the error is told without it. */
+const COMPLAINTS_MS = 5_000;
 /** A watch that failed may have missed a change: its caller looks again, but not at once. */
 const WATCH_PAUSE_MS = 200;
 
@@ -91,13 +94,25 @@ export class FoundationdbEngine implements Engine {
   ): Promise<FoundationdbEngine> {
     const engine = new FoundationdbEngine(database, location, options);
     try {
-      await engine.#throughOutages((timeout) => engine.#transaction(timeout).getReadVersion());
+      await engine.#throughOutages((timeout) => engine.#during(timeout, (native) => native.getReadVersion()));
     } catch (error) {
+      const said = await engine.#complaints();
       await engine.close();
-      throw error;
+      if (said === '' || !isMvfuseError(error)) throw error;
+      throw new MvfuseError(error.code, `${error.message} (${said})`, { cause: error });
     }
     engine.#track(() => engine.#ids.sweep()).catch(() => undefined);
     return engine;
+  }
+
+  /** What the cluster's coordinators have to say where it takes no transactions. */
+  async #complaints(): Promise<string> {
+    try {
+      const bytes = await this.#during(COMPLAINTS_MS, (native) => native.get(STATUS_KEY));
+      return readClusterStatus(bytes ?? Buffer.from('{}')).messages.join('; ');
+    } catch {
+      return '';
+    }
   }
 
   get roundTrips(): RoundTrips {
@@ -107,7 +122,7 @@ export class FoundationdbEngine implements Engine {
   cluster(): Promise<ClusterStatus> {
     return this.#track(() =>
       this.#throughOutages(async (timeout) => {
-        const bytes = await this.#transaction(timeout).get(STATUS_KEY);
+        const bytes = await this.#during(timeout, (native) => native.get(STATUS_KEY));
         return readClusterStatus(bytes ?? Buffer.from('{}'));
       }),
     );
@@ -122,29 +137,34 @@ export class FoundationdbEngine implements Engine {
       this.#throughOutages((timeout) => {
         const at = readVersion;
         readVersion = undefined;
-        return this.#attempt(body, at, timeout);
+        return this.#during(timeout, (native) => this.#attempt(native, body, at));
       });
     return this.#track(() => retryConflicts(attempt, this.#random));
   }
 
   async read<T>(body: (transaction: ReadTransaction) => Promise<T>, { atLeast }: ReadOptions = {}): Promise<T> {
     return this.#track(() =>
-      this.#throughOutages(async (timeout) => {
-        const native = this.#transaction(timeout);
-        const shared = atLeast && this.#sharedVersion(atLeast);
-        if (shared !== undefined) native.setReadVersion(shared.bytes);
-        else this.#askReadVersion(native);
-        const transaction = this.#wrap(native, false);
-        try {
-          return await body(transaction.snapshot);
-        } catch (error) {
-          if (this.#shared === shared) this.#shared = undefined;
-          throw error;
-        } finally {
-          transaction.end();
-        }
-      }),
+      this.#throughOutages((timeout) => this.#during(timeout, (native) => this.#read(native, body, atLeast))),
     );
+  }
+
+  async #read<T>(
+    native: ClientTransaction,
+    body: (transaction: ReadTransaction) => Promise<T>,
+    atLeast: Version | undefined,
+  ): Promise<T> {
+    const shared = atLeast && this.#sharedVersion(atLeast);
+    if (shared !== undefined) native.setReadVersion(shared.bytes);
+    else this.#askReadVersion(native);
+    const transaction = this.#wrap(native, false);
+    try {
+      return await body(transaction.snapshot);
+    } catch (error) {
+      if (this.#shared === shared) this.#shared = undefined;
+      throw error;
+    } finally {
+      transaction.end();
+    }
   }
 
   async watch(key: Uint8Array, signal?: AbortSignal): Promise<void> {
@@ -164,8 +184,7 @@ export class FoundationdbEngine implements Engine {
       };
     });
     let native: ReturnType<ClientTransaction['watch']> | undefined;
-    const changed = async (): Promise<void> => {
-      const transaction = this.#transaction(KV_STORE_WAIT_MS_MAX);
+    const changed = async (transaction: ClientTransaction): Promise<void> => {
       native = transaction.watch(name);
       await transaction.rawCommit();
       await native.promise;
@@ -173,7 +192,7 @@ export class FoundationdbEngine implements Engine {
     try {
       await Promise.race([
         ended,
-        changed().catch((error: unknown) => {
+        this.#during(KV_STORE_WAIT_MS_MAX, changed).catch((error: unknown) => {
           if (clientErrorCode(error) === undefined) throw error;
           return sleep(WATCH_PAUSE_MS);
         }),
@@ -190,11 +209,10 @@ export class FoundationdbEngine implements Engine {
   }
 
   async #attempt<T>(
+    native: ClientTransaction,
     body: (transaction: Transaction) => Promise<T>,
     readVersion: Buffer | undefined,
-    timeoutMs: number,
   ): Promise<TransactionResult<T> | typeof CONFLICT> {
-    const native = this.#transaction(timeoutMs);
     if (readVersion === undefined) this.#askReadVersion(native);
     else native.setReadVersion(readVersion);
     const transaction = this.#wrap(native, readVersion !== undefined);
@@ -212,7 +230,7 @@ export class FoundationdbEngine implements Engine {
 
   /** The version; undefined when nothing was committed and never will be. @throws STORE_FAILED when that is unknown */
   async #commit(native: ClientTransaction): Promise<Version | undefined> {
-    const id = this.#ids.mark(native);
+    const marked = this.#ids.mark(native);
     const stamp = native.getVersionstamp().promise;
     stamp.catch(() => undefined);
     this.#roundTrips.commits += 1;
@@ -220,26 +238,32 @@ export class FoundationdbEngine implements Engine {
       await native.rawCommit();
     } catch (error) {
       const code = clientErrorCode(error);
+      if (code !== undefined && isIndeterminate(code)) return this.#ids.settle(marked);
+      this.#ids.refused(marked);
       if (code === ClientError.NOT_COMMITTED) return undefined;
-      if (code === undefined || !isIndeterminate(code)) throw error;
-      return this.#ids.settle(id);
+      throw error;
     }
-    this.#ids.committed(id);
+    this.#ids.committed(marked);
     const bytes = await stamp;
     this.#learnVersion(bytes, this.#monotonicMs());
     return versionFromBytes(bytes);
   }
 
-  #transaction(timeout: number): ClientTransaction {
-    return this.#database.rawCreateTransaction({ timeout });
+  #during<T>(timeoutMs: number, work: (native: ClientTransaction) => Promise<T>): Promise<T> {
+    return onTransaction(this.#database, timeoutMs, work);
   }
 
   #wrap(native: ClientTransaction, isAsOf: boolean): FoundationdbTransaction {
-    const { monotonicMs } = { monotonicMs: this.#monotonicMs };
     const onRead = (): void => {
       this.#roundTrips.reads += 1;
     };
-    return new FoundationdbTransaction({ native, keys: this.#keys, monotonicMs, isAsOf, onRead });
+    return new FoundationdbTransaction({
+      native,
+      keys: this.#keys,
+      monotonicMs: this.#monotonicMs,
+      isAsOf,
+      onRead,
+    });
   }
 
   /** The first read asks for it anyway; asked for here, it can be shared. */

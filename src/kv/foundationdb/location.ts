@@ -23,7 +23,8 @@ export const FDB_URL_PREFIX = 'fdb:';
 
 const DEFAULT_CLUSTER_FILE = '/etc/foundationdb/fdb.cluster';
 const DEFAULT_PREFIX = 'mvfuse';
-const PREFIX_BYTES_MAX = 200;
+/** It is part of every key, three times in each commit of a page (limits.ts, COMMIT_PAGE_BYTES). */
+const PREFIX_BYTES_MAX = 60;
 const PARAMETERS = ['prefix', 'tls-certificate', 'tls-key', 'tls-ca'];
 
 /**

@@ -22,32 +22,37 @@ interface TestHostOptions {
   readonly limits?: Partial<CommitLimits>;
 }
 
-/** A host whose clock and whose engine can be stopped, as by SIGSTOP or a partition. */
+/** A host whose engine can be stopped, as by SIGSTOP or a partition. */
 class TestHost {
   readonly store: PageStore;
   /** How often the head was asked for. */
   readonly reads: { count: number };
   readonly stopped: { now: boolean };
-  readonly clock: { skewMs: number };
+  /** Whether answers of the engine are kept back. */
+  readonly answers: { held: boolean };
   readonly writer = { pid: 1 };
   namespace!: NamespaceId;
 
-  private constructor(store: PageStore, host: Pick<TestHost, 'reads' | 'stopped' | 'clock'>) {
+  private constructor(store: PageStore, host: Pick<TestHost, 'reads' | 'stopped' | 'answers'>) {
     this.store = store;
     this.reads = host.reads;
     this.stopped = host.stopped;
-    this.clock = host.clock;
+    this.answers = host.answers;
   }
 
   static async start(engine: Engine, options: TestHostOptions = {}): Promise<TestHost> {
     const { leaseReads = true, limits } = options;
-    const [reads, stopped, clock] = [{ count: 0 }, { now: false }, { skewMs: 0 }];
+    const [reads, stopped, answers] = [{ count: 0 }, { now: false }, { held: false }];
     const pass = async <T>(work: () => Promise<T>): Promise<T> => {
       while (stopped.now) await sleep(5);
       return work();
     };
     const own: Engine = {
-      transact: (body, transactOptions) => pass(() => engine.transact(body, transactOptions)),
+      transact: async (body, transactOptions) => {
+        const result = await pass(() => engine.transact(body, transactOptions));
+        while (answers.held) await sleep(5);
+        return result;
+      },
       read: (body, readOptions) => {
         const counted = (transaction: ReadTransaction): ReadTransaction => ({
           get: (key) => {
@@ -64,11 +69,11 @@ class TestHost {
     const host = {
       name: 'test',
       pid: 1,
-      bootTimeMs: () => performance.now() + clock.skewMs,
+      bootTimeMs: () => performance.now(),
       leaseMs: LEASE_MS,
       leaseReads,
     };
-    return new TestHost(await openStore(own, { host, ...(limits && { limits }) }), { reads, stopped, clock });
+    return new TestHost(await openStore(own, { host, ...(limits && { limits }) }), { reads, stopped, answers });
   }
 
   /** One transaction as a connection makes it: lock, lease, head, commit, unlock. */
@@ -200,6 +205,20 @@ describe('hosts that share a store', () => {
     a!.stopped.now = true;
     await b!.write(2);
     assert.equal(await b!.read(), 2);
+  });
+
+  test('what another host has seen of a commit under way, its own host’s readers see, too', async () => {
+    await a!.write(1);
+    await a!.read();
+    a!.answers.held = true;
+    const writing = a!.write(2);
+    while ((await b!.read()) === 1) await sleep(1);
+    assert.equal(await a!.read(), 2);
+    a!.answers.held = false;
+    await writing;
+    assert.equal(await a!.read(), 2);
+    await a!.write(3);
+    assert.equal(await b!.read(), 3);
   });
 
   test('a host that is closed passes its leases on at once', async () => {
