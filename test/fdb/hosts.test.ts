@@ -31,7 +31,7 @@ describe('hosts on one FoundationDB cluster', { skip: missing }, () => {
   });
   after(async () => {
     for (const mount of mounts) await mount.remove();
-    await cluster.stop();
+    await cluster?.stop();
   });
 
   const start = (storeUrl: string, base?: string): Promise<TestMount> =>

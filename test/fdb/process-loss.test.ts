@@ -20,7 +20,7 @@ describe('the loss of a process', { skip: missing }, () => {
   });
   after(async () => {
     await mount?.remove();
-    await cluster.stop();
+    await cluster?.stop();
   });
 
   for (const index of [0, 1, 2]) {

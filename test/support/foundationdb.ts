@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
-const CONFIGURE_MS_MAX = 60_000;
+const CONFIGURE_MS_MAX = 30_000;
 
 /** The cluster file that all suites run against; set by `npm run test:fdb`. */
 export const TEST_CLUSTER_FILE = process.env.MVFUSE_TEST_FDB || undefined;
@@ -67,7 +67,12 @@ export class FoundationdbCluster {
     const coordinators = ports.map((port) => `127.0.0.1:${port}`).join(',');
     writeFileSync(cluster.clusterFile, `mvfuse:test@${coordinators}\n`);
     for (const index of ports.keys()) cluster.restart(index);
-    await cluster.command(`configure new ${redundancy} ssd`, CONFIGURE_MS_MAX);
+    try {
+      await cluster.command(`configure new ${redundancy} ssd`, CONFIGURE_MS_MAX);
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
     return cluster;
   }
 
@@ -93,6 +98,8 @@ export class FoundationdbCluster {
     const logs = join(this.#directory, 'logs');
     for (const directory of [data, logs]) mkdirSync(directory, { recursive: true });
     const args = ['-C', this.clusterFile, '-p', `127.0.0.1:${this.#ports[index]}`, '-d', data, '-L', logs];
+    // Each stands for a machine: copies of data go to different ones.
+    args.push(`--locality-zoneid=zone-${index}`, `--locality-machineid=machine-${index}`);
     this.#servers[index] = spawn('fdbserver', args, { stdio: 'ignore' });
   }
 
