@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 [ "${1:-}" = --long ] && export MVFUSE_TEST_LONG=1
 files=(dist/test/fdb/*.test.js dist/test/conformance/*.test.js dist/test/model/*.test.js)
 for suite in differential differential-failures error-injection error-injection-full error-injection-rollback \
-  error-injection-spill error-injection-store snapshots super-journal transfer stock-clients isolation; do
+  error-injection-spill error-injection-store snapshots super-journal stock-clients; do
   files+=("dist/test/mount/$suite.test.js")
 done
 for suite in client-kill daemon-kill history restart super-journal-crash; do
