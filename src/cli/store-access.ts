@@ -8,6 +8,7 @@ import { LEASE_MS_DEFAULT, PAGE_CACHE_BYTES_DEFAULT } from '../limits.js';
 import { bootTimeMs } from '../native/binding.js';
 import { PageStore } from '../store/page-store.js';
 import type { HostOptions } from '../store/write-leases.js';
+import { isGone, ownIdentity } from './process-identity.js';
 
 export interface OpenStoreOptions {
   readonly cacheBytesMax?: number;
@@ -37,7 +38,9 @@ export function hostOptions(
   url: string,
   { leaseMs = LEASE_MS_DEFAULT, leaseReads = true }: OpenStoreOptions = {},
 ): HostOptions | undefined {
-  return isShared(url) ? { name: hostname(), pid: process.pid, bootTimeMs, leaseMs, leaseReads } : undefined;
+  if (!isShared(url)) return undefined;
+  const identity = ownIdentity();
+  return { name: hostname(), pid: process.pid, identity, isGone, bootTimeMs, leaseMs, leaseReads };
 }
 
 /** Runs `use` with the store's service, and closes it. */

@@ -128,7 +128,6 @@ export class Connection {
     const cached = this.#cache.wanted && throughCache(mode);
     const policy = cached ? this.#cache.opened(!this.open) : 'direct';
     this.#handles.set(fh, caller.pid);
-    this.file.store.snapshotOpened();
     try {
       this.#options.opened();
       await this.#plain.open(fh, { ...mode, cached, moves: !this.transaction.active });

@@ -160,11 +160,6 @@ export class PageStore {
     this.#leases?.pin(snapshots);
   }
 
-  /** A snapshot was opened: it is pinned soon, and until then new enough to be kept. */
-  snapshotOpened(): void {
-    this.#leases?.snapshotOpened();
-  }
-
   /** Who shares the store; undefined where this process alone has it. */
   async hosts(): Promise<HostStatus[] | undefined> {
     return this.#leases && readHosts(this.#engine, this.#leases.daemon);

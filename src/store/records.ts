@@ -114,11 +114,21 @@ export function decodeLease(bytes: Buffer): LeaseRecord {
   return { token: decodeNumber(bytes), owner: owner === '' ? undefined : owner };
 }
 
+/** A process, so that another one of the same machine can tell whether it is still there. */
+export interface ProcessIdentity {
+  /** The same for all that see each other's processes, and until the machine is started again. */
+  readonly place: string;
+  readonly pid: number;
+  /** When it was started, in a unit of the machine's; a process id is used again. */
+  readonly started: string;
+}
+
 /** A sign of life: others count how long it has not changed. */
 export interface BeatRecord {
   readonly beat: number;
   readonly host: string;
   readonly pid: number;
+  readonly identity: ProcessIdentity;
   /** How long it may not change before others take its leases. */
   readonly leaseMs: number;
 }

@@ -36,6 +36,7 @@ import {
   encodeLease,
   encodePin,
   type LeaseRecord,
+  type ProcessIdentity,
 } from './records.js';
 import type { NamespaceId } from './types.js';
 import type { WriteLock } from './write-lock.js';
@@ -45,6 +46,9 @@ export interface HostOptions {
   /** Told to the others. */
   readonly name: string;
   readonly pid: number;
+  /** Who this process is among those of its machine, and how it finds out that another of them is gone. */
+  readonly identity: ProcessIdentity;
+  isGone(other: ProcessIdentity): boolean;
   /** Milliseconds of a clock that goes on while the machine sleeps. */
   readonly bootTimeMs: () => number;
   /** How long a lease outlives the last sign of life of this process. */
@@ -119,7 +123,8 @@ export class WriteLeases {
   readonly #sightings = new Map<NamespaceId, Sighting>();
   readonly #yieldUntilMs = new Map<NamespaceId, number>();
   readonly #closed = new AbortController();
-  #snapshots: () => SnapshotsOpen = () => [];
+  /** Undefined in a process that serves no mount. */
+  #snapshots: (() => SnapshotsOpen) | undefined;
   /** What is written in the store of the snapshots that are open here. */
   #pinned: ReadonlyMap<NamespaceId, Version> = new Map();
   /** Of the last sign of life; no two are alike. */
@@ -192,14 +197,10 @@ export class WriteLeases {
     }
   }
 
-  /** From now on, the oldest snapshots that `snapshots` tells of are kept for this process. */
+  /** From now on this process shows that it is there, and the oldest snapshots that `snapshots` tells of are kept for it. */
   pin(snapshots: () => SnapshotsOpen): void {
     this.#snapshots = snapshots;
-  }
-
-  /** A snapshot was opened. */
-  snapshotOpened(): void {
-    if (this.#timer === undefined) this.#startBeating();
+    this.#startBeating();
   }
 
   get status(): LeaseStatus[] {
@@ -276,8 +277,12 @@ export class WriteLeases {
     if (wanted === undefined) transaction.set(wantedKey(namespace), Buffer.from(this.daemon, 'hex'));
   }
 
-  /** Whether the holder gave no sign of life for as long as a lease lasts, while this process could have seen one. */
-  #outlived(namespace: NamespaceId, token: number, { beat, leaseMs }: BeatRecord): boolean {
+  /**
+   * Whether the holder ended on this machine, or gave no sign of life for as long as a lease lasts, while this process
+   * could have seen one.
+   */
+  #outlived(namespace: NamespaceId, token: number, { beat, identity, leaseMs }: BeatRecord): boolean {
+    if (this.#host.isGone(identity)) return true;
     const nowMs = this.#host.bootTimeMs();
     const seen = this.#sightings.get(namespace);
     const isSame = seen?.token === token && seen.beat === beat;
@@ -323,7 +328,7 @@ export class WriteLeases {
     if (this.#closed.signal.aborted) return;
     const next = (): void => {
       this.#timer = undefined;
-      if (this.#held.size > 0 || this.#pinned.size > 0 || this.#snapshots().length > 0) this.#startBeating();
+      if (this.#held.size > 0 || this.#snapshots !== undefined) this.#startBeating();
     };
     const pauseMs = Math.min(this.#host.leaseMs / LEASE_BEATS, LEASE_BEAT_MS_MAX);
     this.#timer ??= setTimeout(() => this.#renew().then(next, next), pauseMs);
@@ -339,8 +344,8 @@ export class WriteLeases {
 
   async #renewOnce(): Promise<void> {
     const leases = [...this.#held.values()].filter(({ releasing }) => releasing === undefined);
-    const pins = new Map(this.#snapshots());
-    if (leases.length === 0 && pins.size === 0 && this.#pinned.size === 0) return;
+    const pins = new Map(this.#snapshots?.());
+    if (leases.length === 0 && this.#snapshots === undefined) return;
     const { value, version } = await this.#engine.transact(async (transaction) => {
       const sentMs = this.#host.bootTimeMs();
       const [records, wanted] = await Promise.all([
@@ -377,8 +382,8 @@ export class WriteLeases {
   }
 
   #writeBeat(transaction: Transaction): void {
-    const { name: host, pid, leaseMs } = this.#host;
-    transaction.set(daemonKey(this.daemon), encodeBeat({ beat: ++this.#beat, host, pid, leaseMs }));
+    const { name: host, pid, identity, leaseMs } = this.#host;
+    transaction.set(daemonKey(this.daemon), encodeBeat({ beat: ++this.#beat, host, pid, identity, leaseMs }));
   }
 
   #lose(lease: Lease): void {

@@ -22,6 +22,10 @@ interface TestHostOptions {
   readonly limits?: Partial<CommitLimits>;
 }
 
+let identities = 0;
+/** Processes that ended, as the others can see. */
+const gone = new Set<string>();
+
 /** A host whose engine can be stopped, as by SIGSTOP or a partition. */
 class TestHost {
   readonly store: PageStore;
@@ -69,6 +73,8 @@ class TestHost {
     const host = {
       name: 'test',
       pid: 1,
+      identity: { place: 'here', pid: 1, started: String(identities++) },
+      isGone: ({ started }: { started: string }) => gone.has(started),
       bootTimeMs: () => performance.now(),
       leaseMs: LEASE_MS,
       leaseReads,
@@ -205,6 +211,19 @@ describe('hosts that share a store', () => {
     a!.stopped.now = true;
     await b!.write(2);
     assert.equal(await b!.read(), 2);
+  });
+
+  test('a process that ended on the same machine is followed at once', async () => {
+    const doomed = await start();
+    const identity = String(identities - 1);
+    await doomed.write(1);
+    doomed.stopped.now = true;
+    gone.add(identity);
+    const startMs = performance.now();
+    await b!.write(2);
+    assert.ok(performance.now() - startMs < LEASE_MS / 2);
+    doomed.stopped.now = false;
+    await doomed.store.close();
   });
 
   test('what another host has seen of a commit under way, its own host’s readers see, too', async () => {
