@@ -1,6 +1,6 @@
 // Several daemons, each with a mount of its own, on one cluster of three processes: what their clients saw together is
-// strictly serialisable, while daemons are killed, stand still for longer than a lease lasts, and processes of the
-// cluster are killed.
+// strictly serialisable, while daemons are killed, stand still or are cut off for longer than a lease lasts, and
+// processes of the cluster are killed.
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -10,6 +10,7 @@ import { type ClusterRun, runClusterWorkload } from '../support/cluster-workload
 import { FoundationdbCluster, foundationdbMissing, foundationdbUrl } from '../support/foundationdb.js';
 import { LONG } from '../support/injection-run.js';
 import { TestMount } from '../support/mounted.js';
+import { canCutOff, cutOff } from '../support/partition.js';
 import { chooseSeed, type Random, randomInteger, seededRandom } from '../support/random.js';
 
 const LEASE_MS = 2_000;
@@ -18,7 +19,8 @@ const STOP_MS = 2 * LEASE_MS;
 const ROUNDS = LONG ? 8 : 1;
 /** In each run, at least. */
 const OPERATIONS = LONG ? 26_000 : 600;
-const OPERATIONS_BETWEEN = Math.floor(OPERATIONS / (3 * ROUNDS + 1));
+const OPERATIONS_BETWEEN = Math.floor(OPERATIONS / (4 * ROUNDS + 1));
+const GID = 42_000;
 
 const missing = foundationdbMissing() ?? (FoundationdbCluster.installed ? undefined : 'needs fdbserver and fdbcli');
 
@@ -34,18 +36,18 @@ describe('hosts on one FoundationDB cluster', { skip: missing }, () => {
     await cluster?.stop();
   });
 
-  const start = (storeUrl: string, base?: string): Promise<TestMount> =>
-    TestMount.start({ storeUrl, namespaces: 'mydb=test', ...(base === undefined ? {} : { base }) }, [
-      '--lease-time',
-      `${LEASE_MS}ms`,
-    ]);
+  /** @param index of the host; each runs as a group of its own */
+  const start = (index: number, storeUrl: string, base?: string): Promise<TestMount> => {
+    const options = { storeUrl, namespaces: 'mydb=test', gid: GID + index, ...(base === undefined ? {} : { base }) };
+    return TestMount.start(options, ['--lease-time', `${LEASE_MS}ms`]);
+  };
 
   const faults: Record<string, (random: Random) => Promise<void>> = {
     'daemon killed': async (random) => {
       const index = randomInteger(random, 0, mounts.length - 1);
       const { base, storeUrl } = mounts[index]!;
       await mounts[index]!.kill();
-      mounts[index] = await start(storeUrl, base);
+      mounts[index] = await start(index, storeUrl, base);
     },
     'daemon stopped': async (random) => {
       const { child } = mounts[randomInteger(random, 0, mounts.length - 1)]!;
@@ -53,6 +55,12 @@ describe('hosts on one FoundationDB cluster', { skip: missing }, () => {
       await sleep(STOP_MS);
       child.kill('SIGCONT');
     },
+    ...(canCutOff() && {
+      'daemon cut off': async (random: Random) => {
+        const index = randomInteger(random, 0, mounts.length - 1);
+        await cutOff(GID + index, cluster.ports, () => sleep(STOP_MS));
+      },
+    }),
     'process of the cluster killed': async (random) => {
       const index = randomInteger(random, 0, cluster.processes - 1);
       await cluster.kill(index);
@@ -70,7 +78,7 @@ describe('hosts on one FoundationDB cluster', { skip: missing }, () => {
         for (const mount of mounts) await mount.remove();
         mounts = [];
         const storeUrl = foundationdbUrl(cluster.clusterFile, randomUUID());
-        for (let index = 0; index < hosts; index++) mounts.push(await start(storeUrl));
+        for (let index = 0; index < hosts; index++) mounts.push(await start(index, storeUrl));
         const named = mounts.map((mount, index) => ({ name: `host-${index}`, paths: [mount.path()] }));
         const options = {
           hosts: named,

@@ -65,13 +65,10 @@ async function compareAll(target: PageStore, to: NamespaceInfo, file: FileModel)
   return copies.length;
 }
 
-for (const [sourceEngine, targetEngine] of [
-  [0, 0],
-  [0, 1],
-  [1, 0],
-  [1, 1],
-].map((pair) => pair.map((index) => TEST_ENGINES[index]!))) {
-  describe(`copies from ${sourceEngine!.name} to ${targetEngine!.name}`, () => {
+for (const [sourceEngine, targetEngine] of TEST_ENGINES.flatMap((from) =>
+  TEST_ENGINES.map((to) => [from, to] as const),
+)) {
+  describe(`copies from ${sourceEngine.name} to ${targetEngine.name}`, () => {
     let files: TestStore[];
     let source: PageStore;
     let sourceKv: Engine;
@@ -82,7 +79,7 @@ for (const [sourceEngine, targetEngine] of [
 
     beforeEach(async () => {
       clockMs = START_MS;
-      files = [await sourceEngine!.create(), await targetEngine!.create()];
+      files = [await sourceEngine.create(), await targetEngine.create()];
       sourceKv = await files[0]!.open();
       targetKv = await files[1]!.open();
       source = await openStore(sourceKv, { clock, limits: LIMITS, cacheBytesMax: 0 });
@@ -113,7 +110,7 @@ for (const [sourceEngine, targetEngine] of [
     }
 
     test('every version, broken off anywhere and continued, while the source goes on', async () => {
-      const random = seededRandom(chooseSeed(`${sourceEngine!.name} to ${targetEngine!.name}`));
+      const random = seededRandom(chooseSeed(`${sourceEngine.name} to ${targetEngine.name}`));
       const info = await source.createNamespace('file');
       const file = new FileModel(info.id, info.head);
       await grow(source, file, random, COMMITS);

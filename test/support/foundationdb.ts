@@ -42,12 +42,12 @@ export interface ClusterOptions {
 export class FoundationdbCluster {
   readonly clusterFile: string;
   readonly #directory: string;
-  readonly #ports: readonly number[];
+  readonly ports: readonly number[];
   readonly #servers: ChildProcess[] = [];
 
   private constructor(directory: string, ports: readonly number[]) {
     this.#directory = directory;
-    this.#ports = ports;
+    this.ports = ports;
     this.clusterFile = join(directory, 'fdb.cluster');
   }
 
@@ -77,7 +77,7 @@ export class FoundationdbCluster {
   }
 
   get processes(): number {
-    return this.#ports.length;
+    return this.ports.length;
   }
 
   /** What fdbcli answers. */
@@ -97,7 +97,7 @@ export class FoundationdbCluster {
     const data = join(this.#directory, `data-${index}`);
     const logs = join(this.#directory, 'logs');
     for (const directory of [data, logs]) mkdirSync(directory, { recursive: true });
-    const args = ['-C', this.clusterFile, '-p', `127.0.0.1:${this.#ports[index]}`, '-d', data, '-L', logs];
+    const args = ['-C', this.clusterFile, '-p', `127.0.0.1:${this.ports[index]}`, '-d', data, '-L', logs];
     // Each stands for a machine: copies of data go to different ones.
     args.push(`--locality-zoneid=zone-${index}`, `--locality-machineid=machine-${index}`);
     this.#servers[index] = spawn('fdbserver', args, { stdio: 'ignore' });

@@ -52,6 +52,8 @@ export interface MountOptions {
   readonly base?: string;
   /** A store elsewhere, for hosts that share one. */
   readonly storeUrl?: string;
+  /** The group that the daemon runs as; the test's own by default. */
+  readonly gid?: number;
   readonly logLevel?: string;
   /** Off where every page that SQLite reads must be a request. */
   readonly kernelCache?: boolean;
@@ -82,7 +84,11 @@ export class TestMount {
     const args = ['--mountpoint', join(base, 'dbs'), '--namespaces', options.namespaces ?? 'mydb=test'];
     args.push('--store', storeUrl, '--log-format', 'json', ...flags);
     const stale = isMounted(join(base, 'dbs'));
-    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'inherit', 'pipe'] });
+    const { gid } = options;
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      stdio: ['ignore', 'inherit', 'pipe'],
+      ...(gid === undefined ? {} : { gid }),
+    });
     const mount = new TestMount(base, child, storeUrl);
     await mount.#untilMounted(stale);
     return mount;
