@@ -39,7 +39,8 @@ describe('hosts on one FoundationDB cluster', { skip: missing }, () => {
   /** @param index of the host; each runs as a group of its own */
   const start = (index: number, storeUrl: string, base?: string): Promise<TestMount> => {
     const options = { storeUrl, namespaces: 'mydb=test', gid: GID + index, ...(base === undefined ? {} : { base }) };
-    return TestMount.start(options, ['--lease-time', `${LEASE_MS}ms`]);
+    // Clients are not of that group.
+    return TestMount.start(options, ['--allow-other', '--lease-time', `${LEASE_MS}ms`]);
   };
 
   const faults: Record<string, (random: Random) => Promise<void>> = {
