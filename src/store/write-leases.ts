@@ -27,7 +27,7 @@ import {
 import type { Version } from '../version.js';
 import { Wakeup } from '../wakeup.js';
 import type { HeadUpdate } from './heads.js';
-import { type DaemonId, daemonKey, leaseKey, pinKey, wantedKey } from './keys.js';
+import { type DaemonId, daemonKey, daemonRange, leaseKey, pinKey, wantedKey } from './keys.js';
 import {
   type BeatRecord,
   decodeBeat,
@@ -77,13 +77,6 @@ export interface Fence {
 
 /** The oldest version of each namespace that is open somewhere in this process. */
 export type SnapshotsOpen = ReadonlyArray<readonly [NamespaceId, Version]>;
-
-export interface LeaseStatus {
-  readonly namespace: NamespaceId;
-  readonly token: number;
-  /** How long it is surely held from now on. */
-  readonly sureMs: number;
-}
 
 /** The longest time that a timer knows. */
 const FOREVER_MS = 2 ** 31 - 1;
@@ -201,19 +194,15 @@ export class WriteLeases {
   pin(snapshots: () => SnapshotsOpen): void {
     this.#snapshots = snapshots;
     this.#startBeating();
-  }
-
-  get status(): LeaseStatus[] {
-    return [...this.#held.values()].map(({ namespace, token, sureUntilMs }) => {
-      return { namespace, token, sureMs: Math.max(0, Math.round(sureUntilMs - this.#host.bootTimeMs())) };
-    });
+    // What is left shows only in the status.
+    this.#forgetGone().catch(() => undefined);
   }
 
   /** Passes everything on. */
   async close(): Promise<void> {
     this.#closed.abort();
     clearTimeout(this.#timer);
-    await this.#beating;
+    await this.#beating?.catch(() => undefined);
     const leases = [...this.#held.values()];
     this.#held.clear();
     if (!this.#registered) return;
@@ -332,6 +321,16 @@ export class WriteLeases {
     };
     const pauseMs = Math.min(this.#host.leaseMs / LEASE_BEATS, LEASE_BEAT_MS_MAX);
     this.#timer ??= setTimeout(() => this.#renew().then(next, next), pauseMs);
+  }
+
+  /** Removes the signs of life of processes that ended on this machine without doing so themselves. */
+  async #forgetGone(): Promise<void> {
+    const beats = await this.#engine.read((transaction) => transaction.getRange(daemonRange.begin, daemonRange.end));
+    const gone = beats.filter(({ value }) => this.#host.isGone(decodeBeat(value).identity));
+    if (gone.length === 0) return;
+    await this.#engine.transact(async (transaction) => {
+      for (const { key } of gone) transaction.clear(key);
+    });
   }
 
   /** Gives a sign of life, and finds out which leases are still held. */
