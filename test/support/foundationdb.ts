@@ -34,9 +34,17 @@ export function testStoreUrl(base: string): string {
     : foundationdbUrl(TEST_CLUSTER_FILE, basename(base));
 }
 
+/** Paths; the same for servers and clients. */
+export interface TlsPaths {
+  readonly certificate: string;
+  readonly key: string;
+  readonly ca: string;
+}
+
 export interface ClusterOptions {
   readonly processes?: number;
   readonly redundancy?: 'single' | 'double';
+  readonly tls?: TlsPaths;
 }
 
 export class FoundationdbCluster {
@@ -44,10 +52,22 @@ export class FoundationdbCluster {
   readonly #directory: string;
   readonly ports: readonly number[];
   readonly #servers: ChildProcess[] = [];
+  /** Of every address. */
+  readonly #suffix: string;
+  readonly #env: NodeJS.ProcessEnv;
 
-  private constructor(directory: string, ports: readonly number[]) {
+  private constructor(directory: string, ports: readonly number[], tls: TlsPaths | undefined) {
     this.#directory = directory;
     this.ports = ports;
+    this.#suffix = tls === undefined ? '' : ':tls';
+    this.#env = {
+      ...process.env,
+      ...(tls && {
+        FDB_TLS_CERTIFICATE_FILE: tls.certificate,
+        FDB_TLS_KEY_FILE: tls.key,
+        FDB_TLS_CA_FILE: tls.ca,
+      }),
+    };
     this.clusterFile = join(directory, 'fdb.cluster');
   }
 
@@ -61,10 +81,10 @@ export class FoundationdbCluster {
     }
   }
 
-  static async start({ processes = 1, redundancy = 'single' }: ClusterOptions = {}): Promise<FoundationdbCluster> {
+  static async start({ processes = 1, redundancy = 'single', tls }: ClusterOptions = {}): Promise<FoundationdbCluster> {
     const ports = await Promise.all(Array.from({ length: processes }, freePort));
-    const cluster = new FoundationdbCluster(mkdtempSync(join(tmpdir(), 'mvfuse-fdb-')), ports);
-    const coordinators = ports.map((port) => `127.0.0.1:${port}`).join(',');
+    const cluster = new FoundationdbCluster(mkdtempSync(join(tmpdir(), 'mvfuse-fdb-')), ports, tls);
+    const coordinators = ports.map((port) => cluster.#address(port)).join(',');
     writeFileSync(cluster.clusterFile, `mvfuse:test@${coordinators}\n`);
     for (const index of ports.keys()) cluster.restart(index);
     try {
@@ -83,7 +103,7 @@ export class FoundationdbCluster {
   /** What fdbcli answers. */
   async command(text: string, timeoutMs = 10_000): Promise<string> {
     const args = ['-C', this.clusterFile, '--exec', text, '--timeout', String(Math.ceil(timeoutMs / 1000))];
-    return (await execute('fdbcli', args)).stdout;
+    return (await execute('fdbcli', args, { env: this.#env })).stdout;
   }
 
   /** SIGKILL. */
@@ -97,10 +117,10 @@ export class FoundationdbCluster {
     const data = join(this.#directory, `data-${index}`);
     const logs = join(this.#directory, 'logs');
     for (const directory of [data, logs]) mkdirSync(directory, { recursive: true });
-    const args = ['-C', this.clusterFile, '-p', `127.0.0.1:${this.ports[index]}`, '-d', data, '-L', logs];
+    const args = ['-C', this.clusterFile, '-p', this.#address(this.ports[index]!), '-d', data, '-L', logs];
     // Each stands for a machine: copies of data go to different ones.
     args.push(`--locality-zoneid=zone-${index}`, `--locality-machineid=machine-${index}`);
-    this.#servers[index] = spawn('fdbserver', args, { stdio: 'ignore' });
+    this.#servers[index] = spawn('fdbserver', args, { stdio: 'ignore', env: this.#env });
   }
 
   pause(index: number): void {
@@ -120,6 +140,10 @@ export class FoundationdbCluster {
       if (Date.now() > deadlineMs) throw new Error(`the cluster is not available: ${answer}`);
       await sleep(200);
     }
+  }
+
+  #address(port: number): string {
+    return `127.0.0.1:${port}${this.#suffix}`;
   }
 
   async stop(): Promise<void> {

@@ -19,6 +19,7 @@ const WAIT_MS = 3_000;
 
 interface TestHostOptions {
   readonly leaseReads?: boolean;
+  readonly clock?: () => number;
   readonly limits?: Partial<CommitLimits>;
 }
 
@@ -45,7 +46,7 @@ class TestHost {
   }
 
   static async start(engine: Engine, options: TestHostOptions = {}): Promise<TestHost> {
-    const { leaseReads = true, limits } = options;
+    const { leaseReads = true, limits, clock = Date.now } = options;
     const [reads, stopped, answers] = [{ count: 0 }, { now: false }, { held: false }];
     const pass = async <T>(work: () => Promise<T>): Promise<T> => {
       while (stopped.now) await sleep(5);
@@ -79,7 +80,7 @@ class TestHost {
       leaseMs: LEASE_MS,
       leaseReads,
     };
-    return new TestHost(await openStore(own, { host, ...(limits && { limits }) }), { reads, stopped, answers });
+    return new TestHost(await openStore(own, { host, clock, ...(limits && { limits }) }), { reads, stopped, answers });
   }
 
   /** One transaction as a connection makes it: lock, lease, head, commit, unlock. */
@@ -211,6 +212,25 @@ describe('hosts that share a store', () => {
     a!.stopped.now = true;
     await b!.write(2);
     assert.equal(await b!.read(), 2);
+  });
+
+  test('wall clocks that are hours apart change neither order nor turns', async () => {
+    const behind = await start({ clock: () => Date.now() - 7_200_000 });
+    const ahead = await start({ clock: () => Date.now() + 7_200_000 });
+    const heads: Head[] = [];
+    for (let round = 0; round < 4; round++) for (const host of [ahead, behind]) heads.push(await host.write(round));
+    const by = <T>(of: (head: Head) => T): T[] => heads.map(of);
+    assert.deepEqual(
+      by(({ version }) => version).sort(),
+      by(({ version }) => version),
+    );
+    assert.deepEqual(
+      by(({ timeMs }) => timeMs).sort(),
+      by(({ timeMs }) => timeMs),
+    );
+    assert.equal(await a!.read(), 3);
+    await behind.store.close();
+    await ahead.store.close();
   });
 
   test('a process that ended on the same machine is followed at once', async () => {
