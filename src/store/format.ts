@@ -5,7 +5,7 @@ import type { Engine } from '../kv/engine.js';
 import { formatKey } from './keys.js';
 import { decodeNumber, encodeNumber } from './records.js';
 
-/** Not frozen: a release may still change it without a way to read what older ones wrote. */
+/** Frozen: whatever comes, a store of this format is read. */
 export const STORE_FORMAT = 1;
 
 /** States the format in a new store. @throws STORE_FORMAT when the store states another one */

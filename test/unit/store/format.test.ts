@@ -1,0 +1,96 @@
+// Format 1 is frozen: the same commits make the same bytes as ever, and what was written once reads as it was.
+//
+// format-1.json holds the keys and values that the scenario below made when the format was frozen, in hex.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import type { Engine } from '../../../src/kv/engine.js';
+import { openEngine } from '../../../src/kv/open.js';
+import type { PageStore } from '../../../src/store/page-store.js';
+import type { Head, NamespaceId } from '../../../src/store/types.js';
+import type { Version } from '../../../src/version.js';
+import { commitOne, filledPages, openStore, pageNumber, request } from '../../support/stores.js';
+
+const FIXTURE = new URL('../../../../test/unit/store/format-1.json', import.meta.url);
+const LIMITS = { commitBytesMax: 8_000, stageChunkBytesMax: 1_000 };
+const ORIGIN = '0102030405060708090a' as Version;
+
+interface Fixture {
+  /** Hex of keys and values. */
+  readonly pairs: ReadonlyArray<readonly [string, string]>;
+  readonly namespace: NamespaceId;
+  /** What each version holds: the first byte of each page. */
+  readonly versions: ReadonlyArray<{ readonly head: Head; readonly pages: readonly number[] }>;
+}
+
+/** A clock that stands still between calls, and goes on by a second with each. */
+function steppingClock(): () => number {
+  let nowMs = 1_700_000_000_000;
+  return () => {
+    nowMs += 1_000;
+    return nowMs;
+  };
+}
+
+async function contentOf(store: PageStore, namespace: NamespaceId, head: Head): Promise<number[]> {
+  const numbers = Array.from({ length: Math.ceil(head.sizeBytes / head.pageBytes) }, (_, index) =>
+    pageNumber(index + 1),
+  );
+  return (await store.readPages(namespace, head, numbers)).map((page) => page[0]!);
+}
+
+async function dump(engine: Engine): Promise<Fixture['pairs']> {
+  const pairs = await engine.read((transaction) => transaction.getRange(Buffer.alloc(0), Buffer.of(255)));
+  return pairs.map(({ key, value }) => [key.toString('hex'), value.toString('hex')] as const);
+}
+
+async function makeStore(): Promise<Fixture> {
+  const engine = await openEngine('memory:', { clock: steppingClock() });
+  const store = await openStore(engine, { clock: steppingClock(), limits: LIMITS });
+  await store.createNamespace('ünï/code');
+  const { id, head } = await store.createNamespace('main');
+  const versions: { head: Head; pages: number[] }[] = [];
+  let base = head.version;
+  const commit = async (next: Parameters<typeof commitOne>[1]): Promise<void> => {
+    const made = (await commitOne(store, next)).head;
+    versions.push({ head: made, pages: await contentOf(store, id, made) });
+    base = made.version;
+  };
+  await commit(request(id, base, 3, filledPages({ 1: 1, 2: 2, 3: 3 })));
+  await commit(request(id, base, 2, filledPages({ 1: 4 })));
+  await commit(
+    request(id, base, 20, filledPages(Object.fromEntries(Array.from({ length: 20 }, (_, n) => [n + 1, n + 10])))),
+  );
+  await commit({
+    ...request(id, base, 20, filledPages({ 7: 99 })),
+    replay: { origin: ORIGIN, timeMs: 1_800_000_000_000, durable: true },
+  });
+  await commit(request(id, base, 1, filledPages({ 1: 5 }, 1024), 1024));
+  const pairs = await dump(engine);
+  await store.close();
+  return { pairs, namespace: id, versions };
+}
+
+const fixture = JSON.parse(readFileSync(FIXTURE, 'utf8')) as Fixture;
+
+test('the same commits make the same bytes', async () => {
+  assert.deepEqual(await makeStore(), fixture);
+});
+
+test('what was written once reads as it was, at every version', async () => {
+  const engine = await openEngine('memory:', { clock: Date.now });
+  await engine.transact(async (transaction) => {
+    for (const [key, value] of fixture.pairs) transaction.set(Buffer.from(key, 'hex'), Buffer.from(value, 'hex'));
+  });
+  const store = await openStore(engine, { soleOwner: false });
+  for (const { head, pages } of fixture.versions) {
+    assert.deepEqual(await store.headAt(fixture.namespace, head.version), head);
+    assert.deepEqual(await contentOf(store, fixture.namespace, head), pages);
+  }
+  assert.deepEqual(
+    (await store.log(fixture.namespace)).map(({ origin }) => origin),
+    [undefined, ORIGIN, undefined, undefined, undefined],
+  );
+  await store.close();
+});
