@@ -4,12 +4,10 @@
 // what was written since and applies the mutations at the next version. All commits of the store pass
 // through here, which is why watches need no polling.
 
-import { MvfuseError } from '../errors.js';
-import { STORE_CLOSE_WAIT_MS_MAX } from '../limits.js';
-import { settledWithin } from '../settle.js';
 import { BufferedTransaction, type Snapshot } from './buffered-transaction.js';
 import type { Engine, ReadTransaction, Transaction, TransactionResult, TransactOptions } from './engine.js';
 import { type Mutation, resolveMutation } from './mutation.js';
+import { closedError, OpenCalls } from './open-calls.js';
 import type { ReadSet } from './read-set.js';
 import { CONFLICT, retryConflicts } from './retry.js';
 import { counterToBytes, counterToVersion } from './versionstamp.js';
@@ -49,8 +47,7 @@ export class EmbeddedEngine implements Engine {
   readonly #monotonicMs: () => number;
   readonly #random: () => number;
   readonly #watches = new WatchList();
-  readonly #running = new Set<Promise<unknown>>();
-  #closing: Promise<void> | undefined;
+  readonly #calls = new OpenCalls();
 
   constructor(backend: Backend, options: EngineOptions) {
     this.#backend = backend;
@@ -63,22 +60,24 @@ export class EmbeddedEngine implements Engine {
     body: (transaction: Transaction) => Promise<T>,
     { durable = true }: TransactOptions = {},
   ): Promise<TransactionResult<T>> {
-    return this.#track(() => retryConflicts(() => this.#attempt(body, durable), this.#random));
+    return this.#calls.run(() => retryConflicts(() => this.#attempt(body, durable), this.#random));
   }
 
   read<T>(body: (transaction: ReadTransaction) => Promise<T>): Promise<T> {
-    return this.#track(() => this.#during((transaction) => body(transaction.snapshot)));
+    return this.#calls.run(() => this.#during((transaction) => body(transaction.snapshot)));
   }
 
   async watch(key: Uint8Array, signal?: AbortSignal): Promise<void> {
-    this.#requireOpen();
+    this.#calls.requireOpen();
     signal?.throwIfAborted();
     return this.#watches.wait(key, signal);
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#finish();
-    return this.#closing;
+    return this.#calls.close(() => {
+      this.#watches.rejectAll(closedError());
+      return this.#backend.close();
+    });
   }
 
   async #attempt<T>(
@@ -116,29 +115,4 @@ export class EmbeddedEngine implements Engine {
     const version = counterToBytes(counter);
     this.#watches.notify(mutations.map((mutation) => resolveMutation(mutation, version)));
   }
-
-  async #track<T>(work: () => Promise<T>): Promise<T> {
-    this.#requireOpen();
-    const running = work();
-    this.#running.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(running);
-    }
-  }
-
-  #requireOpen(): void {
-    if (this.#closing !== undefined) throw closedError();
-  }
-
-  async #finish(): Promise<void> {
-    await settledWithin(this.#running, STORE_CLOSE_WAIT_MS_MAX);
-    this.#watches.rejectAll(closedError());
-    await this.#backend.close();
-  }
-}
-
-function closedError(): MvfuseError {
-  return new MvfuseError('CLOSED', 'the store is closed');
 }

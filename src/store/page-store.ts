@@ -16,11 +16,12 @@ import { createNamespace, listNamespaces, statNamespace } from './namespaces.js'
 import { PageCache } from './page-cache.js';
 import { padPage, pageOfStored } from './page-codec.js';
 import { PageReader } from './page-reader.js';
+import type { SnapshotsOpen } from './pins.js';
 import { RecentChanges } from './recent-changes.js';
 import { decodeChange, toLogEntry } from './records.js';
 import { discardStage, listOutlivedStages, listStages, markDead, type StageName } from './stage.js';
 import type { Change, Commit, CommitRequest, Head, LogEntry, NamespaceId, NamespaceInfo, PageNumber } from './types.js';
-import { type HostOptions, type SnapshotsOpen, WriteLeases } from './write-leases.js';
+import { type HostOptions, WriteLeases } from './write-leases.js';
 import { WriteLock } from './write-lock.js';
 
 export interface PageStoreOptions {

@@ -22,22 +22,22 @@ import {
   LEASE_MARGIN,
   LEASE_POLL_MS,
   LEASE_YIELD_MS,
-  PIN_MS_MAX,
 } from '../limits.js';
 import type { Version } from '../version.js';
 import { Wakeup } from '../wakeup.js';
 import type { HeadUpdate } from './heads.js';
 import { type DaemonId, daemonKey, daemonRange, leaseKey, pinKey, wantedKey } from './keys.js';
+import { Pins, type SnapshotsOpen } from './pins.js';
 import {
   type BeatRecord,
   decodeBeat,
   decodeLease,
   encodeBeat,
   encodeLease,
-  encodePin,
   type LeaseRecord,
   type ProcessIdentity,
 } from './records.js';
+import { Sightings } from './sightings.js';
 import type { NamespaceId } from './types.js';
 import type { WriteLock } from './write-lock.js';
 
@@ -75,9 +75,6 @@ export interface Fence {
   readonly asOf: Version;
 }
 
-/** The oldest version of each namespace that is open somewhere in this process. */
-export type SnapshotsOpen = ReadonlyArray<readonly [NamespaceId, Version]>;
-
 /** The longest time that a timer knows. */
 const FOREVER_MS = 2 ** 31 - 1;
 
@@ -95,14 +92,6 @@ interface Lease {
   readonly asked: Wakeup;
 }
 
-/** What was last seen of a lease that another process holds. */
-interface Sighting {
-  readonly token: number;
-  readonly beat: number;
-  readonly sinceMs: number;
-  lastMs: number;
-}
-
 type Attempt =
   | { readonly kind: 'taken'; readonly token: number; readonly update: HeadUpdate; readonly sentMs: number }
   | { readonly kind: 'held'; readonly owner: string };
@@ -113,13 +102,12 @@ export class WriteLeases {
   readonly #engine: Engine;
   readonly #host: HostOptions;
   readonly #held = new Map<NamespaceId, Lease>();
-  readonly #sightings = new Map<NamespaceId, Sighting>();
+  readonly #sightings: Sightings;
+  readonly #pins = new Pins(this.daemon);
   readonly #yieldUntilMs = new Map<NamespaceId, number>();
   readonly #closed = new AbortController();
   /** Undefined in a process that serves no mount. */
   #snapshots: (() => SnapshotsOpen) | undefined;
-  /** What is written in the store of the snapshots that are open here. */
-  #pinned: ReadonlyMap<NamespaceId, Version> = new Map();
   /** Of the last sign of life; no two are alike. */
   #beat = 0;
   /** Whether the others can see that this process is there. */
@@ -131,6 +119,7 @@ export class WriteLeases {
     this.#options = options;
     this.#engine = options.engine;
     this.#host = options.host;
+    this.#sightings = new Sightings(options.host.bootTimeMs);
   }
 
   /** Whether nobody else can have committed to the namespace by now. */
@@ -209,7 +198,7 @@ export class WriteLeases {
     for (const lease of leases) lease.ended.abort();
     const over = async (transaction: Transaction): Promise<void> => {
       await Promise.all(leases.map((lease) => this.#giveUp(transaction, lease)));
-      this.#writePins(transaction, new Map());
+      this.#pins.write(transaction, []);
       transaction.clear(daemonKey(this.daemon));
     };
     // Where that fails, the others wait until the lease's time is over.
@@ -245,7 +234,7 @@ export class WriteLeases {
     if (owner !== undefined && owner !== this.daemon) {
       const bytes = await transaction.get(daemonKey(owner));
       const beat = bytes && decodeBeat(bytes);
-      if (beat !== undefined && !this.#outlived(namespace, record.token, beat)) {
+      if (beat !== undefined && !this.#isGone(namespace, record.token, beat)) {
         await this.#ask(transaction, namespace);
         return { kind: 'held', owner: `${beat.host} (process ${beat.pid})` };
       }
@@ -266,27 +255,13 @@ export class WriteLeases {
     if (wanted === undefined) transaction.set(wantedKey(namespace), Buffer.from(this.daemon, 'hex'));
   }
 
-  /**
-   * Whether the holder ended on this machine, or gave no sign of life for as long as a lease lasts, while this process
-   * could have seen one.
-   */
-  #outlived(namespace: NamespaceId, token: number, { beat, identity, leaseMs }: BeatRecord): boolean {
-    if (this.#host.isGone(identity)) return true;
-    const nowMs = this.#host.bootTimeMs();
-    const seen = this.#sightings.get(namespace);
-    const isSame = seen?.token === token && seen.beat === beat;
-    // Who did not look for a while (the cluster was away) cannot know whether the holder could give one.
-    if (!isSame || nowMs - seen.lastMs > leaseMs / 2) {
-      this.#sightings.set(namespace, { token, beat, sinceMs: nowMs, lastMs: nowMs });
-      return false;
-    }
-    seen.lastMs = nowMs;
-    return nowMs - seen.sinceMs > leaseMs;
+  #isGone(namespace: NamespaceId, token: number, beat: BeatRecord): boolean {
+    return this.#host.isGone(beat.identity) || this.#sightings.outlived(namespace, token, beat);
   }
 
   #taken(namespace: NamespaceId, { token, update, sentMs }: Attempt & { kind: 'taken' }, asOf: Version): void {
     this.#registered = true;
-    this.#sightings.delete(namespace);
+    this.#sightings.forget(namespace);
     const takenMs = this.#host.bootTimeMs();
     const lease: Lease = {
       namespace,
@@ -343,7 +318,7 @@ export class WriteLeases {
 
   async #renewOnce(): Promise<void> {
     const leases = [...this.#held.values()].filter(({ releasing }) => releasing === undefined);
-    const pins = new Map(this.#snapshots?.());
+    const snapshots = this.#snapshots?.() ?? [];
     if (leases.length === 0 && this.#snapshots === undefined) return;
     const { value, version } = await this.#engine.transact(async (transaction) => {
       const sentMs = this.#host.bootTimeMs();
@@ -352,10 +327,9 @@ export class WriteLeases {
         Promise.all(leases.map(({ namespace }) => transaction.snapshot.get(wantedKey(namespace)))),
       ]);
       this.#writeBeat(transaction);
-      this.#writePins(transaction, pins);
-      return { sentMs, records, wanted };
+      return { sentMs, records, wanted, written: this.#pins.write(transaction, snapshots) };
     });
-    this.#pinned = pins;
+    value.written();
     this.#registered = true;
     for (const [index, lease] of leases.entries()) {
       const { token, owner } = value.records[index]!;
@@ -366,17 +340,6 @@ export class WriteLeases {
       lease.sureUntilMs = Math.max(lease.sureUntilMs, this.#sureUntil(value.sentMs));
       if (lease.asOf < version!) lease.asOf = version!;
       if (value.wanted[index] !== undefined) lease.asked.wake();
-    }
-  }
-
-  /** Says which versions are open here, and so must be kept. */
-  #writePins(transaction: Transaction, pins: ReadonlyMap<NamespaceId, Version>): void {
-    for (const namespace of this.#pinned.keys()) {
-      if (!pins.has(namespace)) transaction.clear(pinKey(namespace, this.daemon));
-    }
-    for (const [namespace, version] of pins) {
-      if (this.#pinned.get(namespace) === version) continue;
-      transaction.set(pinKey(namespace, this.daemon), encodePin({ version, keptMs: PIN_MS_MAX }));
     }
   }
 

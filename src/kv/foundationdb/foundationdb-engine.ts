@@ -5,13 +5,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMvfuseError, MvfuseError } from '../../errors.js';
-import {
-  KV_SHARED_READ_VERSION_MS_MAX,
-  KV_STORE_WAIT_MS_MAX,
-  KV_WATCHES_MAX,
-  STORE_CLOSE_WAIT_MS_MAX,
-} from '../../limits.js';
-import { settledWithin } from '../../settle.js';
+import { KV_SHARED_READ_VERSION_MS_MAX, KV_STORE_WAIT_MS_MAX, KV_WATCHES_MAX } from '../../limits.js';
 import { type Version, versionFromBytes, versionToBytes } from '../../version.js';
 import type { EngineOptions } from '../embedded-engine.js';
 import type {
@@ -24,6 +18,7 @@ import type {
   TransactionResult,
   TransactOptions,
 } from '../engine.js';
+import { closedError, OpenCalls } from '../open-calls.js';
 import { CONFLICT, retryConflicts } from '../retry.js';
 import { requireKeyBytes } from '../transaction-arguments.js';
 import {
@@ -65,11 +60,10 @@ export class FoundationdbEngine implements Engine {
   readonly #location: StoreLocation;
   readonly #monotonicMs: () => number;
   readonly #random: () => number;
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #calls = new OpenCalls();
   readonly #watches = new Set<(error: MvfuseError) => void>();
   readonly #roundTrips = { readVersions: 0, reads: 0, commits: 0 };
   #shared: SharedVersion | undefined;
-  #closing: Promise<void> | undefined;
 
   private constructor(database: ClientDatabase, location: StoreLocation, options: EngineOptions) {
     this.#database = database;
@@ -168,7 +162,7 @@ export class FoundationdbEngine implements Engine {
   }
 
   async watch(key: Uint8Array, signal?: AbortSignal): Promise<void> {
-    this.#requireOpen();
+    this.#calls.requireOpen();
     signal?.throwIfAborted();
     requireKeyBytes(key.length);
     if (this.#watches.size >= KV_WATCHES_MAX) throw new MvfuseError('LIMIT', `more than ${KV_WATCHES_MAX} watches`);
@@ -204,8 +198,7 @@ export class FoundationdbEngine implements Engine {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#finish();
-    return this.#closing;
+    return this.#calls.close(() => this.#finish());
   }
 
   async #attempt<T>(
@@ -317,30 +310,14 @@ export class FoundationdbEngine implements Engine {
     return new MvfuseError('STORE_FAILED', message, { cause });
   }
 
-  async #track<T>(work: () => Promise<T>): Promise<T> {
-    this.#requireOpen();
+  #track<T>(work: () => Promise<T>): Promise<T> {
     // What happened to an earlier commit must be known before anything builds on it.
-    const running = this.#ids.inDoubt ? this.#ids.settleAll().then(work) : work();
-    this.#running.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(running);
-    }
-  }
-
-  #requireOpen(): void {
-    if (this.#closing !== undefined) throw closedError();
+    return this.#calls.run(() => (this.#ids.inDoubt ? this.#ids.settleAll().then(work) : work()));
   }
 
   async #finish(): Promise<void> {
-    await settledWithin(this.#running, STORE_CLOSE_WAIT_MS_MAX);
     for (const reject of [...this.#watches]) reject(closedError());
     await this.#ids.close();
     this.#database.close();
   }
-}
-
-function closedError(): MvfuseError {
-  return new MvfuseError('CLOSED', 'the store is closed');
 }
