@@ -20,3 +20,8 @@ export function latin1ToBytes(text: string): Buffer {
 export function keyAfter(key: Uint8Array): Buffer {
   return Buffer.concat([key, Buffer.alloc(1)]);
 }
+
+/** Whether two values are alike; undefined where there is none. */
+export function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
+}

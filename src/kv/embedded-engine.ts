@@ -5,6 +5,7 @@
 // through here, which is why watches need no polling.
 
 import { BufferedTransaction, type Snapshot } from './buffered-transaction.js';
+import { isSame } from './bytes.js';
 import type { Engine, ReadTransaction, Transaction, TransactionResult, TransactOptions } from './engine.js';
 import { type Mutation, resolveMutation } from './mutation.js';
 import { closedError, OpenCalls } from './open-calls.js';
@@ -67,10 +68,16 @@ export class EmbeddedEngine implements Engine {
     return this.#calls.run(() => this.#during((transaction) => body(transaction.snapshot)));
   }
 
-  async watch(key: Uint8Array, signal?: AbortSignal): Promise<void> {
+  async watch(key: Uint8Array, value: Uint8Array | undefined, signal?: AbortSignal): Promise<void> {
     this.#calls.requireOpen();
     signal?.throwIfAborted();
-    return this.#watches.wait(key, signal);
+    // Waiting begins before the look: a change in between is told of.
+    const enough = new AbortController();
+    const waiting = this.#watches.wait(key, signal ? AbortSignal.any([signal, enough.signal]) : enough.signal);
+    waiting.catch(() => undefined);
+    const current = await this.read((transaction) => transaction.get(key));
+    if (isSame(current, value)) return waiting;
+    enough.abort();
   }
 
   close(): Promise<void> {

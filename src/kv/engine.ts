@@ -127,8 +127,12 @@ export interface Engine {
   /** Runs `body` on one consistent state that holds every commit acknowledged before the call, or `atLeast`. */
   read<T>(body: (transaction: ReadTransaction) => Promise<T>, options?: ReadOptions): Promise<T>;
 
-  /** Resolves once the value of `key` may have changed since the call; rejects with CLOSED, or the signal's reason. */
-  watch(key: Uint8Array, signal?: AbortSignal): Promise<void>;
+  /**
+   * Resolves once the value of `key` may be, or may have been since the call, another than `value` (undefined: none); so
+   * nothing is missed between a read of the value and the call. Who waits looks again. Rejects with CLOSED, or the
+   * signal's reason.
+   */
+  watch(key: Uint8Array, value: Uint8Array | undefined, signal?: AbortSignal): Promise<void>;
 
   /** Of an engine that is elsewhere; undefined for an embedded one. */
   readonly roundTrips?: RoundTrips;

@@ -94,7 +94,7 @@ interface Lease {
 
 type Attempt =
   | { readonly kind: 'taken'; readonly token: number; readonly update: HeadUpdate; readonly sentMs: number }
-  | { readonly kind: 'held'; readonly owner: string };
+  | { readonly kind: 'held'; readonly owner: string; readonly record: LeaseRecord };
 
 export class WriteLeases {
   readonly daemon: DaemonId = randomBytes(16).toString('hex');
@@ -175,7 +175,9 @@ export class WriteLeases {
         throw new MvfuseError('BUSY', `the namespace is being written by ${attempt.owner}, after ${waitMsMax} ms`);
       }
       const pauseMs = this.#yieldMs(namespace) || LEASE_POLL_MS;
-      await this.#changed(leaseKey(namespace), Math.min(leftMs, pauseMs), this.#closed.signal);
+      const { record } = attempt;
+      const seen = record.token === 0 ? undefined : encodeLease(record);
+      await this.#changed(leaseKey(namespace), seen, Math.min(leftMs, pauseMs), this.#closed.signal);
     }
   }
 
@@ -230,13 +232,13 @@ export class WriteLeases {
       this.#options.look(transaction, namespace),
     ]);
     const { owner } = record;
-    if (owner === undefined && this.#yieldMs(namespace) > 0) return { kind: 'held', owner: 'others' };
+    if (owner === undefined && this.#yieldMs(namespace) > 0) return { kind: 'held', owner: 'others', record };
     if (owner !== undefined && owner !== this.daemon) {
       const bytes = await transaction.get(daemonKey(owner));
       const beat = bytes && decodeBeat(bytes);
       if (beat !== undefined && !this.#isGone(namespace, record.token, beat)) {
         await this.#ask(transaction, namespace);
-        return { kind: 'held', owner: `${beat.host} (process ${beat.pid})` };
+        return { kind: 'held', owner: `${beat.host} (process ${beat.pid})`, record };
       }
       // What else it held is free at once; should it live after all, its next sign of life says so.
       transaction.clear(daemonKey(owner));
@@ -379,7 +381,7 @@ export class WriteLeases {
     const enough = new AbortController();
     const signal = AbortSignal.any([ended.signal, enough.signal]);
     const seen = asked.wait(FOREVER_MS, signal);
-    const told = this.#engine.watch(wantedKey(namespace), signal).catch(() => seen);
+    const told = this.#engine.watch(wantedKey(namespace), undefined, signal).catch(() => seen);
     await Promise.race([seen, told]);
     enough.abort();
   }
@@ -428,11 +430,11 @@ export class WriteLeases {
     return Math.max(0, (this.#yieldUntilMs.get(namespace) ?? 0) - performance.now());
   }
 
-  /** Resolves when the key may have changed, after `waitMsMax`, or when the signal aborts; never rejects. */
-  async #changed(key: Buffer, waitMsMax: number, signal: AbortSignal): Promise<void> {
+  /** Resolves when the key's value may be another than `seen`, after `waitMsMax`, or when the signal aborts; never rejects. */
+  async #changed(key: Buffer, seen: Buffer | undefined, waitMsMax: number, signal: AbortSignal): Promise<void> {
     const enough = new AbortController();
     const timer = setTimeout(() => enough.abort(), waitMsMax);
-    await this.#engine.watch(key, AbortSignal.any([signal, enough.signal])).catch(() => undefined);
+    await this.#engine.watch(key, seen, AbortSignal.any([signal, enough.signal])).catch(() => undefined);
     clearTimeout(timer);
   }
 }

@@ -489,26 +489,43 @@ export function kvSuite(testEngine: TestEngine): void {
         ];
         for (const write of writes) {
           await put('w', 'before');
-          const watching = engine.watch(key('w'));
+          const watching = engine.watch(key('w'), key('before'));
           await engine.transact(async (t) => write(t));
           await watching;
+        }
+      });
+
+      test('resolves when the value is another already', async () => {
+        await put('w', 'now');
+        await engine.watch(key('w'), key('before'));
+        await engine.watch(key('w'), undefined);
+        await engine.watch(key('absent'), key('before'));
+      });
+
+      test('misses no change after the value was read', async () => {
+        for (let round = 0; round < 20; round++) {
+          await put('w', String(round));
+          const value = await engine.read((t) => t.get(key('w')));
+          const changing = put('w', 'changed');
+          await engine.watch(key('w'), value);
+          await changing;
         }
       });
 
       test('does not resolve for other keys, and rejects with the signal’s reason', async () => {
         const controller = new AbortController();
         let settled = false;
-        const watching = engine.watch(key('w'), controller.signal).finally(() => {
+        const watching = engine.watch(key('w'), undefined, controller.signal).finally(() => {
           settled = true;
         });
         watching.catch(() => {});
         await put('x');
-        await new Promise((resolve) => setImmediate(resolve));
+        await new Promise((resolve) => setTimeout(resolve, 20));
         assert.equal(settled, false);
         const reason = new Error('enough');
         controller.abort(reason);
         await assert.rejects(watching, (error) => error === reason);
-        await assert.rejects(engine.watch(key('w'), controller.signal), (error) => error === reason);
+        await assert.rejects(engine.watch(key('w'), undefined, controller.signal), (error) => error === reason);
       });
     });
 
@@ -518,14 +535,14 @@ export function kvSuite(testEngine: TestEngine): void {
           await new Promise((resolve) => setTimeout(resolve, 20));
           t.set(key('a'), NONE);
         });
-        const watching = engine.watch(key('w'));
+        const watching = engine.watch(key('w'), undefined);
         watching.catch(() => {});
         await engine.close();
         assert.ok((await committing).version);
         await assert.rejects(watching, throwsCode('CLOSED'));
         await assert.rejects(put('b'), throwsCode('CLOSED'));
         await assert.rejects(text('b'), throwsCode('CLOSED'));
-        await assert.rejects(engine.watch(key('w')), throwsCode('CLOSED'));
+        await assert.rejects(engine.watch(key('w'), undefined), throwsCode('CLOSED'));
         await engine.close();
       });
     });

@@ -188,7 +188,7 @@ describe('engine on FoundationDB', { skip: foundationdbMissing() }, () => {
 
   test('a watch neither holds the process nor its end', async () => {
     const other = await openEngine(foundationdbUrl(TEST_CLUSTER_FILE!, randomUUID()), OPTIONS);
-    const watching = other.watch(key('never'));
+    const watching = other.watch(key('never'), undefined);
     watching.catch(() => undefined);
     await sleep(50);
     await other.close();

@@ -44,7 +44,7 @@ export class StoreFaults {
     const wrapped: Engine = {
       read: (body) => engine.read((transaction) => body(this.#during('reads', transaction))),
       transact: (body) => engine.transact((transaction) => body(this.#writing(transaction))),
-      watch: (key, signal) => engine.watch(key, signal),
+      watch: (key, value, signal) => engine.watch(key, value, signal),
       close: () => engine.close(),
     };
     return wrapped;

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isMvfuseError, MvfuseError } from '../../errors.js';
 import { KV_SHARED_READ_VERSION_MS_MAX, KV_STORE_WAIT_MS_MAX, KV_WATCHES_MAX } from '../../limits.js';
 import { type Version, versionFromBytes, versionToBytes } from '../../version.js';
+import { isSame } from '../bytes.js';
 import type { EngineOptions } from '../embedded-engine.js';
 import type {
   ClusterStatus,
@@ -161,7 +162,7 @@ export class FoundationdbEngine implements Engine {
     }
   }
 
-  async watch(key: Uint8Array, signal?: AbortSignal): Promise<void> {
+  async watch(key: Uint8Array, value: Uint8Array | undefined, signal?: AbortSignal): Promise<void> {
     this.#calls.requireOpen();
     signal?.throwIfAborted();
     requireKeyBytes(key.length);
@@ -179,7 +180,10 @@ export class FoundationdbEngine implements Engine {
     });
     let native: ReturnType<ClientTransaction['watch']> | undefined;
     const changed = async (transaction: ClientTransaction): Promise<void> => {
+      // At the state in which it is looked at: a change since then is told of.
       native = transaction.watch(name);
+      const current = await transaction.snapshot().get(name);
+      if (!isSame(current, value)) return;
       await transaction.rawCommit();
       await native.promise;
     };

@@ -21,7 +21,7 @@ async function readersOf(remote: boolean) {
       reads += 1;
       return engine.read(body, options);
     },
-    watch: (key, signal) => engine.watch(key, signal),
+    watch: (key, value, signal) => engine.watch(key, value, signal),
     close: async () => {},
     ...(remote && { roundTrips: { readVersions: 0, reads: 0, commits: 0 } }),
   };

@@ -68,7 +68,7 @@ class TestHost {
         });
         return pass(() => engine.read((transaction) => body(counted(transaction)), readOptions));
       },
-      watch: (key, signal) => pass(() => engine.watch(key, signal)),
+      watch: (key, value, signal) => pass(() => engine.watch(key, value, signal)),
       close: async () => {},
     };
     const host = {
