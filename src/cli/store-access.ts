@@ -5,7 +5,6 @@ import { connectControl, socketPath } from '../admin/control-socket.js';
 import { localService, type StoreService } from '../admin/store-service.js';
 import { isShared, openEngine, storeDirectory } from '../kv/open.js';
 import { LEASE_MS_DEFAULT, PAGE_CACHE_BYTES_DEFAULT } from '../limits.js';
-import { bootTimeMs } from '../native/binding.js';
 import { PageStore } from '../store/page-store.js';
 import type { HostOptions } from '../store/write-leases.js';
 import { isGone, ownIdentity } from './process-identity.js';
@@ -26,7 +25,7 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
   const clock = Date.now;
   const engine = await openEngine(url, { clock });
   try {
-    return await PageStore.open({ engine, clock, cacheBytesMax, host: hostOptions(url, options) });
+    return await PageStore.open({ engine, clock, cacheBytesMax, host: await hostOptions(url, options) });
   } catch (error) {
     await engine.close();
     throw error;
@@ -34,11 +33,13 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
 }
 
 /** What this process tells others that share the store; undefined where it has it alone. */
-export function hostOptions(
+export async function hostOptions(
   url: string,
   { leaseMs = LEASE_MS_DEFAULT, leaseReads = true }: OpenStoreOptions = {},
-): HostOptions | undefined {
+): Promise<HostOptions | undefined> {
   if (!isShared(url)) return undefined;
+  // Commands on a store of their own do without the addon.
+  const { bootTimeMs } = await import('../native/binding.js');
   const identity = ownIdentity();
   return { name: hostname(), pid: process.pid, identity, isGone, bootTimeMs, leaseMs, leaseReads };
 }

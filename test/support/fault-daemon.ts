@@ -109,7 +109,7 @@ const store = await PageStore.open({
   engine,
   clock: Date.now,
   cacheBytesMax: 8 * 1024 * 1024,
-  host: hostOptions(url),
+  host: await hostOptions(url),
 });
 const commit = store.commit.bind(store);
 store.commit = async (requests) => {
