@@ -78,7 +78,7 @@ async function runRound(scenario: Scenario, side: Side, directory: string): Prom
   const target = join(directory, 'backup.db');
   rmSync(target, { force: true });
   const clients = Array.from({ length: scenario.clients }, (_, index) =>
-    measure(scenario.workload, side.path(index), scenario.count, target),
+    measure(scenario.workload, side.path(index), scenario.count, { target }),
   );
   const seconds = Math.max(...(await Promise.all(clients)));
   return (scenario.count * scenario.clients) / seconds;

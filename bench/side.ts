@@ -43,9 +43,25 @@ export async function mountedSide(base: string, count: number): Promise<Side & {
   };
 }
 
+export interface MeasureOptions {
+  /** Where a backup goes. */
+  readonly target?: string;
+  /** Clients with the same moment (ms since 1970) begin together, set-up aside. */
+  readonly startMs?: number;
+}
+
 /** Runs one workload to its end; the seconds that it took, set-up aside. */
-export async function measure(workload: string, path: string, count: number, target?: string): Promise<number> {
-  const env = { ...process.env, ...(target === undefined ? {} : { BENCH_TARGET: target }) };
+export async function measure(
+  workload: string,
+  path: string,
+  count: number,
+  { target, startMs }: MeasureOptions = {},
+): Promise<number> {
+  const env = {
+    ...process.env,
+    ...(target === undefined ? {} : { BENCH_TARGET: target }),
+    ...(startMs === undefined ? {} : { BENCH_START: String(startMs / 1000) }),
+  };
   const { stdout } = await execute('python3', [CLIENT, workload, path, String(count)], { env });
   return Number(stdout);
 }
