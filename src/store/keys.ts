@@ -81,7 +81,6 @@ export const daemonRange = tupleRange(packTuple(DAEMON));
 export const daemonOfKey = (key: Buffer): DaemonId => unpackTuple(key).at(-1) as DaemonId;
 export const pinKey = (namespace: NamespaceId, daemon: DaemonId): Buffer =>
   packTuple(NAMESPACE, namespace, PIN, daemon);
-export const pinRange = (namespace: NamespaceId): KeyRange => tupleRange(packTuple(NAMESPACE, namespace, PIN));
 
 export const logKey = (namespace: NamespaceId, version: Version): Buffer =>
   packTuple(NAMESPACE, namespace, LOG, { version });

@@ -40,8 +40,8 @@ export class CommitIds {
   #issued = 0;
   /** Of commits whose outcome is known; to be removed. */
   #known: Buffer[] = [];
-  /** Of commits whose outcome could not be found out yet. */
-  readonly #unknown = new Set<Buffer>();
+  /** Of commits whose outcome is not known yet; with the answer, while somebody asks for it. */
+  readonly #unknown = new Map<Buffer, Promise<Version | undefined> | undefined>();
 
   constructor(database: ClientDatabase, keys: KeySpace) {
     this.#database = database;
@@ -79,17 +79,32 @@ export class CommitIds {
     return this.#settle(id);
   }
 
-  async #settle(id: Buffer): Promise<Version | undefined> {
-    this.#unknown.add(id);
+  /** All who ask at once get one answer: an id whose outcome is known is removed, and would look like no commit. */
+  #settle(id: Buffer): Promise<Version | undefined> {
+    const asking = this.#unknown.get(id) ?? this.#findOut(id);
+    this.#unknown.set(id, asking);
+    return asking;
+  }
+
+  async #findOut(id: Buffer): Promise<Version | undefined> {
+    try {
+      const version = await this.#askUntilAnswered(id);
+      this.#unknown.delete(id);
+      this.#known.push(id);
+      return version;
+    } catch (error) {
+      // Whoever comes next asks anew.
+      this.#unknown.set(id, undefined);
+      throw error;
+    }
+  }
+
+  async #askUntilAnswered(id: Buffer): Promise<Version | undefined> {
     const deadlineMs = performance.now() + KV_SETTLE_MS_MAX;
     for (;;) {
       try {
         const version = await this.#ask(id);
-        if (version !== 'again') {
-          this.#unknown.delete(id);
-          this.#known.push(id);
-          return version;
-        }
+        if (version !== 'again') return version;
       } catch (error) {
         if (clientErrorCode(error) === undefined) throw error;
         if (performance.now() > deadlineMs) throw unsettled(error);
@@ -101,7 +116,7 @@ export class CommitIds {
 
   /** Finds out about all commits that are still in doubt. @throws STORE_FAILED */
   async settleAll(): Promise<void> {
-    for (const id of [...this.#unknown]) await this.#settle(id);
+    for (const id of [...this.#unknown.keys()]) await this.#settle(id);
   }
 
   get inDoubt(): boolean {
