@@ -18,12 +18,16 @@ const MEANINGS = {
   INVALID_ARGUMENT: { retryable: false, httpStatus: 400, exitStatus: 2 },
   /** A namespace, version or file that does not exist. */
   NOT_FOUND: { retryable: false, httpStatus: 404, exitStatus: 3 },
+  /** A version that was there and has been removed. */
+  GONE: { retryable: false, httpStatus: 410, exitStatus: 3 },
   ALREADY_EXISTS: { retryable: false, httpStatus: 409, exitStatus: 4 },
   /** The head moved since the snapshot was taken; nothing was written. */
   CONFLICT: { retryable: false, httpStatus: 409, exitStatus: 5 },
   /** Somebody else holds the write lock; nothing was written. */
   BUSY: { retryable: true, httpStatus: 423, exitStatus: 5 },
   READ_ONLY: { retryable: false, httpStatus: 403, exitStatus: 6 },
+  /** A secret, token or proof is missing or wrong. */
+  ACCESS_DENIED: { retryable: false, httpStatus: 403, exitStatus: 12 },
   /** A documented maximum was passed (see limits.ts). */
   LIMIT: { retryable: false, httpStatus: 413, exitStatus: 7 },
   /** No space is left where the data must go. */

@@ -95,6 +95,12 @@ export const NAMESPACE_ID_MAX = 2 ** 21 - 1;
 /** Namespace names: they are shown in file names, keys and logs. */
 export const NAMESPACE_NAME_BYTES_MAX = 200;
 
+/** Tag names: they are part of file names, of which Linux allows 255 bytes with the namespace's before them. */
+export const TAG_NAME_BYTES_MAX = 100;
+
+/** Forks of forks: each level is one more look for a page that was never written since. Past it a fork is a copy. */
+export const FORK_LEVELS_MAX = 8;
+
 /** Commits, and pages in all, of which is remembered what they changed; who comes from further back reads all anew. */
 export const RECENT_COMMITS_MAX = 256;
 export const RECENT_PAGES_MAX = 4_096;

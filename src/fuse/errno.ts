@@ -71,10 +71,12 @@ export class LimitError extends RequestError {
 const ERRNO_OF: Record<ErrorCode, number> = {
   INVALID_ARGUMENT: Errno.EINVAL,
   NOT_FOUND: Errno.ENOENT,
+  GONE: Errno.ENOENT,
   ALREADY_EXISTS: Errno.EEXIST,
   CONFLICT: Errno.EIO,
   BUSY: Errno.EBUSY,
   READ_ONLY: Errno.EROFS,
+  ACCESS_DENIED: Errno.EACCES,
   LIMIT: Errno.EFBIG,
   NO_SPACE: Errno.ENOSPC,
   STORE_OWNED: Errno.EIO,

@@ -83,4 +83,64 @@ export interface NamespaceInfo {
   readonly name: string;
   readonly createdMs: number;
   readonly head: Head;
+  /** What it was forked from. */
+  readonly parent?: ForkPoint;
+  /** Whether a mount must present a secret for it. */
+  readonly isProtected: boolean;
+}
+
+/** A version of another namespace that a fork goes on from. */
+export interface ForkPoint {
+  /** The other's name, as it is now. */
+  readonly namespace: string;
+  readonly version: Version;
+}
+
+/** What a namespace's own policy keeps; without either, every version. A version is kept where one of the two keeps it. */
+export interface RetentionPolicy {
+  /** Every state that was the newest one at some time in the last `keepMs`. */
+  readonly keepMs?: number;
+  /** That many of the newest versions. */
+  readonly keepVersions?: number;
+}
+
+/** A name for a version, which keeps it. */
+export interface Tag {
+  readonly name: string;
+  readonly version: Version;
+  readonly createdMs: number;
+}
+
+/** While it is there, only its owner writes, and everybody else reads one version. */
+export interface MaintenanceLock {
+  readonly owner: string;
+  /** What the others read. */
+  readonly version: Version;
+  /** The head when it was taken: what a rollback restores. */
+  readonly base: Version;
+  readonly sinceMs: number;
+}
+
+/** A namespace with all that the store keeps of it besides its pages. */
+export interface NamespaceDetails extends NamespaceInfo {
+  /** Older versions were removed, but for those that are held; ZERO_VERSION while none was. */
+  readonly truncatedBefore: Version;
+  /** Older versions that something needs, and what: ascending. */
+  readonly held: readonly HeldVersion[];
+  /** Its own policy, or else the store's. */
+  readonly retention: RetentionPolicy;
+  /** Whether the policy is its own. */
+  readonly hasOwnRetention: boolean;
+  readonly tags: readonly Tag[];
+  /** Names of the namespaces that were forked from it, and from which version. */
+  readonly forks: readonly ForkPoint[];
+  readonly lock: MaintenanceLock | undefined;
+}
+
+/** A version that must stay readable, and why. */
+export interface HeldVersion {
+  readonly version: Version;
+  readonly by: 'tag' | 'fork' | 'lock' | 'reader';
+  /** The tag, the fork, the lock's owner; of a reader the host, where it is another one. */
+  readonly name: string;
 }
