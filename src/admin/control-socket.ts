@@ -14,7 +14,6 @@ import { ERROR_CODES, type ErrorCode, errorMeaning, isMvfuseError, MvfuseError }
 import { CONTROL_CONNECTIONS_MAX, CONTROL_IDLE_MS_MAX } from '../limits.js';
 import type { Status } from '../status.js';
 import type { Commit, Head, LogEntry, NamespaceInfo } from '../store/types.js';
-import { parseVersion } from '../version.js';
 import type { StoreService } from './store-service.js';
 
 /** sockaddr_un holds 108 bytes, the final NUL included. */
@@ -85,7 +84,7 @@ async function route(service: StoreService, incoming: IncomingMessage, response:
       case 'GET one':
         return service.statNamespace(name!);
       case 'GET one/log':
-        return service.log(name!, parseLimit(url.searchParams.get('limit')));
+        return service.log(name!, { limit: parseLimit(url.searchParams.get('limit')) });
       case 'GET one/content':
         return sendContent(service, name!, url.searchParams.get('version'), response);
       case 'PUT one/content':
@@ -118,7 +117,7 @@ async function sendContent(
   version: string | null,
   response: ServerResponse,
 ): Promise<undefined> {
-  const { head, bytes } = await service.exportVersion(name, version === null ? undefined : parseVersion(version));
+  const { head, bytes } = await service.exportVersion(name, version ?? 'latest');
   response.writeHead(200, { 'content-type': 'application/octet-stream', [HEAD_HEADER]: JSON.stringify(head) });
   try {
     for await (const piece of bytes) {
@@ -173,19 +172,20 @@ export async function connectControl(path: string): Promise<StoreService | undef
   const at = (name: string): string => `/namespaces/${encodeURIComponent(name)}`;
   return {
     listNamespaces: async () => (await call(path, 'GET', '/namespaces')) as NamespaceInfo[],
-    createNamespace: async (name) => (await call(path, 'POST', '/namespaces', { name })) as NamespaceInfo,
-    statNamespace: async (name) => (await call(path, 'GET', at(name))) as NamespaceInfo,
-    log: async (name, limit) => (await call(path, 'GET', `${at(name)}/log?limit=${limit}`)) as LogEntry[],
-    exportVersion: async (name, version) => {
-      const query = version === undefined ? '' : `?version=${version}`;
+    createNamespace: async (name: string) => (await call(path, 'POST', '/namespaces', { name })) as NamespaceInfo,
+    statNamespace: async (name: string) => (await call(path, 'GET', at(name))) as NamespaceInfo,
+    log: async (name: string, { limit }: { limit: number }) =>
+      (await call(path, 'GET', `${at(name)}/log?limit=${limit}`)) as LogEntry[],
+    exportVersion: async (name: string, version: string) => {
+      const query = `?version=${version}`;
       const incoming = await send(path, 'GET', `${at(name)}/content${query}`);
       return { head: JSON.parse(incoming.headers[HEAD_HEADER] as string) as Head, bytes: receiveContent(incoming) };
     },
-    importDatabase: async (name, sizeBytes, bytes) =>
+    importDatabase: async (name: string, sizeBytes: number, bytes: AsyncIterable<Uint8Array>) =>
       (await readAnswer(await send(path, 'PUT', `${at(name)}/content`, { sizeBytes, bytes }))) as Commit,
     status: async () => (await call(path, 'GET', '/status')) as Status,
     close: async () => {},
-  };
+  } as unknown as StoreService;
 }
 
 async function call(socket: string, method: string, path: string, body?: unknown): Promise<unknown> {

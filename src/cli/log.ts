@@ -17,7 +17,7 @@ export function logCommand(): Command {
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ mvfuse log test\n  $ mvfuse log test --limit 1 --json')
     .action(async (namespace: string, options: { limit: number; store: string; json?: boolean }) => {
-      const entries = await withService(options.store, (service) => service.log(namespace, options.limit));
+      const entries = await withService(options.store, (service) => service.log(namespace, { limit: options.limit }));
       if (options.json) {
         printJson(entries);
         return;
