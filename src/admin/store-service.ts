@@ -210,10 +210,9 @@ export function localService(store: PageStore, directory: string | undefined, da
     log: async (name, { limit, since, pages = false }) => {
       const id = await idOf(name);
       const after = since === undefined ? ZERO_VERSION : (await resolve(name, since)).head.version;
-      const [changes, tags] = await Promise.all([store.log(id, { limit, after }), store.listTags(id)]);
-      return changes.map(({ pages: written, ...entry }) => ({
+      const [changes, tags] = await Promise.all([store.log(id, { limit, after, pages }), store.listTags(id)]);
+      return changes.map((entry) => ({
         ...entry,
-        ...(pages ? { pages: written } : {}),
         tags: tags.filter(({ version }) => version === entry.version).map((tag) => tag.name),
       }));
     },
