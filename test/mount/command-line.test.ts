@@ -135,6 +135,7 @@ test('with a daemon, commands go through it', async () => {
       'pageBytes',
       'pageCount',
       'sizeBytes',
+      'tags',
       'timeMs',
       'version',
     ]);
