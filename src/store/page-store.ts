@@ -9,6 +9,7 @@ import type { Moment } from '../moment.js';
 import { settledWithin } from '../settle.js';
 import { type Version, ZERO_VERSION } from '../version.js';
 import { changedPages } from './changed-pages.js';
+import type { CollectLimits } from './collector.js';
 import { type CommitLimits, type CommittedMember, Committer, shrunkPage } from './commit.js';
 import { forkNamespace, isForkedOut } from './fork.js';
 import { requireFormat } from './format.js';
@@ -69,8 +70,8 @@ export interface PageStoreOptions {
   readonly soleOwner?: boolean;
   /** Set where several processes share the store: then who writes needs the namespace's write lease. */
   readonly host?: HostOptions | undefined;
-  /** Smaller ones make bulk commits cheap to test. */
-  readonly limits?: Partial<CommitLimits>;
+  /** Smaller ones make bulk commits, and collections in many steps, cheap to test. */
+  readonly limits?: Partial<CommitLimits & CollectLimits>;
 }
 
 /** A version that is kept until it is closed. */
@@ -121,6 +122,7 @@ export class PageStore {
       clock,
       openVersions: this.#openVersions,
       isShared: host !== undefined || !soleOwner,
+      limits,
       ...(this.#leases === undefined ? {} : { forgetSilent: () => this.#leases!.forgetSilent() }),
     });
     this.#reader = new PageReader({
