@@ -300,9 +300,12 @@ async function tidy(transaction: Transaction, { namespace, held, history }: Scop
     if (left === undefined) transaction.clear(bulkKey(namespace, version));
   }
   const meta = await transaction.get(metaKey(namespace));
-  // In a fork a cut hides pages of the parent's.
-  if (meta === undefined || decodeMeta(meta).parent !== undefined) return;
-  for (const { version } of history.shrinks) {
-    if (version <= upTo && !held.some((kept) => kept < version)) transaction.clear(shrinkKey(namespace, version));
+  if (meta === undefined) return;
+  const over = history.shrinks.filter(({ version }) => version <= upTo && !held.some((kept) => kept < version));
+  // In a fork a cut goes on hiding its parent's pages: the deepest one hides what all of them do.
+  const isFork = decodeMeta(meta).parent !== undefined;
+  const deepest = over.reduce((a, b) => (b.lastPage < a.lastPage ? b : a), over[0]!);
+  for (const shrink of over) {
+    if (!isFork || shrink !== deepest) transaction.clear(shrinkKey(namespace, shrink.version));
   }
 }
