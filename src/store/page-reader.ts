@@ -33,8 +33,12 @@ export interface PageReaderOptions {
   readonly cache: PageCache;
   readonly histories: NamespaceHistories;
   readonly lineages: Lineages;
-  /** @throws GONE when the version was removed, as the transaction sees it */
-  readonly requireReadable: (transaction: ReadTransaction, namespace: NamespaceId, version: Version) => Promise<void>;
+  /** As in held-versions.ts. @throws GONE when the version was removed, as the transaction sees it */
+  readonly requireReadable: (
+    transaction: ReadTransaction,
+    namespace: NamespaceId,
+    version: Version,
+  ) => Promise<Version>;
 }
 
 /** Pages of a namespace that are read in order. */
@@ -84,11 +88,11 @@ export class PageReader {
   ): Promise<Map<PageNumber, Buffer>> {
     return this.#engine.read(
       async (transaction) => {
-        const [layers] = await Promise.all([
+        const [layers, whole] = await Promise.all([
           this.#layers(transaction, namespace, head.version),
           this.#requireReadable(transaction, namespace, head.version),
         ]);
-        const load = (page: PageNumber): Promise<Buffer> => this.#loadPage(transaction, layers, head, page);
+        const load = (page: PageNumber): Promise<Buffer> => this.#loadPage(transaction, layers, head, page, whole);
         // Nobody asked for them yet: what is wrong with one concerns whoever does.
         const brought = Promise.allSettled(ahead.map(load));
         const loaded = await Promise.all(pages.map(async (page) => [page, await load(page)] as const));
@@ -128,21 +132,26 @@ export class PageReader {
     layers: readonly Layer[],
     { pageBytes, version }: Head,
     page: PageNumber,
+    whole: Version,
   ): Promise<Buffer> {
     const { namespace } = layers[0]!;
-    let from: Version | undefined;
+    // Where it has no image of its own: one that it had before may have been removed since, and what cut it off.
+    let from: Version = whole;
     let content: Buffer | undefined;
     for (const layer of layers) {
       const image = await findImage(transaction, layer, page);
       const hidden = hiddenSince(layer.history, page, image?.version ?? ZERO_VERSION, layer.version);
       if (image === undefined && hidden === undefined) continue;
-      // To the reader of a fork, what is older than the fork was there from the beginning.
-      from = layer === layers[0] ? (hidden ?? image!.version) : ZERO_VERSION;
-      if (hidden === undefined) content = decode(image!, pageBytes, layer, page);
+      if (hidden !== undefined) {
+        if (layer === layers[0] && hidden > from) from = hidden;
+        break;
+      }
+      if (layer === layers[0]) from = image!.version;
+      content = decode(image!, pageBytes, layer, page);
       break;
     }
     content ??= this.#zerosOf(pageBytes);
-    this.#cache.put(namespace, page, from ?? ZERO_VERSION, version, content);
+    this.#cache.put(namespace, page, from, version, content);
     return content;
   }
 
