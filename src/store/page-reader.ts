@@ -21,6 +21,13 @@ interface Image {
   readonly stored: Buffer;
 }
 
+/** A page's content, and since which version it is that. */
+interface Loaded {
+  readonly page: PageNumber;
+  readonly from: Version;
+  readonly content: Buffer;
+}
+
 /** A namespace at a version, with what its pages are read by. */
 interface Layer {
   readonly namespace: NamespaceId;
@@ -84,16 +91,20 @@ export class PageReader {
   ): Promise<Map<PageNumber, Buffer>> {
     return this.#engine.read(
       async (transaction) => {
-        const [layers] = await Promise.all([
-          this.#layers(transaction, namespace, head.version),
-          this.#requireReadable(transaction, namespace, head.version),
-        ]);
-        const load = (page: PageNumber): Promise<Buffer> => this.#loadPage(transaction, layers, head, page);
-        // Nobody asked for them yet: what is wrong with one concerns whoever does.
+        // Asked together with the pages: one round trip. Nothing is given out, or kept, before the answer is here.
+        const readable = this.#requireReadable(transaction, namespace, head.version);
+        readable.catch(() => undefined);
+        const layers = await this.#layers(transaction, namespace, head.version);
+        const load = (page: PageNumber): Promise<Loaded> => this.#loadPage(transaction, layers, head.pageBytes, page);
+        // Nobody asked for those ahead yet: what is wrong with one concerns whoever does.
         const brought = Promise.allSettled(ahead.map(load));
-        const loaded = await Promise.all(pages.map(async (page) => [page, await load(page)] as const));
-        await brought;
-        return new Map(loaded);
+        const loaded = await Promise.all(pages.map(load));
+        const broughtAlong = (await brought).flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+        await readable;
+        for (const { page, from, content } of [...loaded, ...broughtAlong]) {
+          this.#cache.put(namespace, page, from, head.version, content);
+        }
+        return new Map(loaded.map(({ page, content }) => [page, content]));
       },
       { atLeast: head.version },
     );
@@ -126,24 +137,19 @@ export class PageReader {
   async #loadPage(
     transaction: ReadTransaction,
     layers: readonly Layer[],
-    { pageBytes, version }: Head,
+    pageBytes: number,
     page: PageNumber,
-  ): Promise<Buffer> {
-    const { namespace } = layers[0]!;
-    let from: Version | undefined;
-    let content: Buffer | undefined;
+  ): Promise<Loaded> {
     for (const layer of layers) {
       const image = await findImage(transaction, layer, page);
       const hidden = hiddenSince(layer.history, page, image?.version ?? ZERO_VERSION, layer.version);
       if (image === undefined && hidden === undefined) continue;
       // To the reader of a fork, what is older than the fork was there from the beginning.
-      from = layer === layers[0] ? (hidden ?? image!.version) : ZERO_VERSION;
-      if (hidden === undefined) content = decode(image!, pageBytes, layer, page);
-      break;
+      const from = layer === layers[0] ? (hidden ?? image!.version) : ZERO_VERSION;
+      const content = hidden === undefined ? decode(image!, pageBytes, layer, page) : this.#zerosOf(pageBytes);
+      return { page, from, content };
     }
-    content ??= this.#zerosOf(pageBytes);
-    this.#cache.put(namespace, page, from ?? ZERO_VERSION, version, content);
-    return content;
+    return { page, from: ZERO_VERSION, content: this.#zerosOf(pageBytes) };
   }
 
   #zerosOf(pageBytes: number): Buffer {

@@ -12,7 +12,7 @@ import { changedPages } from './changed-pages.js';
 import { type CommitLimits, type CommittedMember, Committer, shrunkPage } from './commit.js';
 import { forkNamespace, isForkedOut } from './fork.js';
 import { requireFormat } from './format.js';
-import { type ForeignCommit, Heads } from './heads.js';
+import { type ForeignCommit, Heads, type NamespaceState } from './heads.js';
 import { readHeld, requireReadable } from './held-versions.js';
 import { type HostStatus, readHosts } from './hosts.js';
 import { logRangeAfter, versionOfKey } from './keys.js';
@@ -305,9 +305,14 @@ export class PageStore {
 
   // --- maintenance locks
 
+  /** The head and the maintenance lock that are there now. @throws NOT_FOUND */
+  state(namespace: NamespaceId): Promise<NamespaceState> {
+    return this.#heads.state(namespace);
+  }
+
   /** The lock that is there now. */
   async maintenanceLock(namespace: NamespaceId): Promise<MaintenanceLock | undefined> {
-    return (await this.#heads.state(namespace)).lock;
+    return (await this.state(namespace)).lock;
   }
 
   /**
