@@ -16,7 +16,7 @@ import { requireFormat } from './format.js';
 import { type ForeignCommit, Heads, type NamespaceState } from './heads.js';
 import { readHeld, requireReadable } from './held-versions.js';
 import { type HostStatus, readHosts } from './hosts.js';
-import { logRangeAfter, versionOfKey } from './keys.js';
+import { logKey, logRangeAfter, logRangeFrom, versionOfKey } from './keys.js';
 import { Lineages } from './lineage.js';
 import { clearLock, setLock } from './maintenance-lock.js';
 import { readTimePoints, resolveMoment } from './moments.js';
@@ -462,26 +462,29 @@ export class PageStore {
 
   /** Commits after `version` that can be read, the oldest first; CHANGES_READ_MAX at a time, none when there are no more. */
   async changesAfter(namespace: NamespaceId, version: Version): Promise<Change[]> {
-    const { begin, end } = logRangeAfter(namespace, version);
     return this.#engine.read(async (transaction) => {
-      const [entries, { truncatedBefore, held }, { parent }] = await Promise.all([
-        transaction.getRange(begin, end, { limit: CHANGES_READ_MAX }),
+      const [{ truncatedBefore, held }, { parent }] = await Promise.all([
         this.retention.outlook(transaction, namespace),
         readMeta(transaction, namespace),
       ]);
-      const kept = new Set(held.map((hold) => hold.version));
-      const changes: Change[] = entries.map(({ key, value }) => ({
-        version: versionOfKey(key),
-        ...decodeChange(value),
-      }));
+      const kept = [...new Set(held.map((hold) => hold.version))].filter((of) => of > version);
+      const old = await Promise.all(
+        kept
+          .slice(0, CHANGES_READ_MAX)
+          .map(async (of) => ({ of, value: await transaction.get(logKey(namespace, of)) })),
+      );
+      const changes: Change[] = old.flatMap(({ of, value }) => (value ? { version: of, ...decodeChange(value) } : []));
+      const { begin, end } =
+        version < truncatedBefore ? logRangeFrom(namespace, truncatedBefore) : logRangeAfter(namespace, version);
+      const limit = CHANGES_READ_MAX - old.length;
+      const entries = limit === 0 ? [] : await transaction.getRange(begin, end, { limit });
+      for (const { key, value } of entries) changes.push({ version: versionOfKey(key), ...decodeChange(value) });
       const isFirst = ({ version: of }: Change) =>
         parent !== undefined && version === ZERO_VERSION && of === changes[0]?.version;
-      return changes
-        .filter((change) => change.version >= truncatedBefore || kept.has(change.version))
-        .map((change) => {
-          const afterGap = change.version <= truncatedBefore || isFirst(change);
-          return afterGap ? { ...change, pages: undefined, afterGap } : change;
-        });
+      return changes.map((change) => {
+        const afterGap = change.version <= truncatedBefore || isFirst(change);
+        return afterGap ? { ...change, pages: undefined, afterGap } : change;
+      });
     });
   }
 
