@@ -182,6 +182,9 @@ export const PINNED_VERSIONS_MAX = 4_096;
  */
 export const RETENTION_GRACE_MS = 60_000;
 
+/** A secret of a protected namespace: any key file; a file named by mistake is seen as such. */
+export const ACCESS_SECRET_BYTES_MAX = 64 * 1024;
+
 /** An owner's name is part of file names. */
 export const LOCK_OWNER_BYTES_MAX = 64;
 

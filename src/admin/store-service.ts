@@ -22,6 +22,7 @@ import type {
 import { type Version, ZERO_VERSION } from '../version.js';
 import { comparePages } from './compare.js';
 import { forkNamespace } from './fork.js';
+import { versionBefore } from './history.js';
 import { restoreVersion } from './restore.js';
 import { storeStatus } from './status.js';
 import { importDatabase, versionBytes } from './transfer.js';
@@ -209,7 +210,7 @@ export function localService(store: PageStore, directory: string | undefined, da
     resolve: async (name, moment) => (await resolve(name, moment)).head,
     log: async (name, { limit, since, pages = false }) => {
       const id = await idOf(name);
-      const after = since === undefined ? ZERO_VERSION : (await resolve(name, since)).head.version;
+      const after = since === undefined ? ZERO_VERSION : await versionBefore(store, id, parseMoment(since));
       const [changes, tags] = await Promise.all([store.log(id, { limit, after, pages }), store.listTags(id)]);
       return changes.map((entry) => ({
         ...entry,
@@ -239,9 +240,10 @@ export function localService(store: PageStore, directory: string | undefined, da
       return difference(store, sides, options);
     },
     truncate: async (name, moment, options = {}) => {
-      const { id, head } = await resolve(name, moment);
-      const truncated = await store.retention.truncate(id, head.version, collectOptions(options));
-      await store.reclaim();
+      const id = await idOf(name);
+      const version = await versionBefore(store, id, parseMoment(moment));
+      const truncated = await store.retention.truncate(id, version, collectOptions(options));
+      if (options.dryRun !== true) await store.reclaim();
       return removed(name, options.dryRun === true, truncated);
     },
     collect: async (name, options = {}) => {

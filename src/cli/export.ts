@@ -6,6 +6,7 @@ import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Command } from 'commander';
+import type { Content } from '../admin/store-service.js';
 import { parseTarget } from '../config.js';
 import { MvfuseError } from '../errors.js';
 import type { Head } from '../store/types.js';
@@ -13,6 +14,7 @@ import { jsonOption, storeOption } from './options.js';
 import { print, printJson } from './output.js';
 import { withProgress } from './progress.js';
 import { withService } from './store-access.js';
+import { interruption } from './work.js';
 
 interface Options {
   readonly store: string;
@@ -45,19 +47,32 @@ export function exportCommand(): Command {
 /** The file appears whole, and durable, or not at all. */
 export async function exportToFile(store: string, target: string, file: string): Promise<Head> {
   const { namespace, moment } = parseTarget(target);
+  return withService(store, async (service) => {
+    const content = await service.exportVersion(namespace, moment);
+    await writeVersion(content, file);
+    return content.head;
+  });
+}
+
+/** As exportToFile. @throws the signal's reason */
+export function writeVersion({ head, bytes }: Content, file: string, signal?: AbortSignal): Promise<void> {
+  return writeWhole(file, withProgress('export', head.sizeBytes, bytes), signal);
+}
+
+/** The file appears whole, and durable, or not at all. @throws the signal's reason */
+export async function writeWhole(
+  file: string,
+  pieces: AsyncIterable<Uint8Array>,
+  signal = interruption('broken off: nothing was written'),
+): Promise<void> {
   const partial = `${file}.${randomUUID()}.partial`;
   try {
-    const head = await withService(store, async (service) => {
-      const content = await service.exportVersion(namespace, moment);
-      const pieces = withProgress('export', content.head.sizeBytes, content.bytes);
-      await pipeline(pieces, createWriteStream(partial, { flags: 'wx', flush: true }));
-      return content.head;
-    });
+    await pipeline(pieces, createWriteStream(partial, { flags: 'wx', flush: true }), { signal });
     await rename(partial, file);
     await syncDirectory(dirname(file));
-    return head;
   } catch (error) {
     await rm(partial, { force: true });
+    signal.throwIfAborted();
     throw error;
   }
 }

@@ -247,6 +247,11 @@ export class PageStore {
 
   // --- moments
 
+  /** The store's clock: ms since 1970. */
+  nowMs(): number {
+    return this.#nowMs();
+  }
+
   /** The version at a moment. @throws NOT_FOUND, GONE */
   async resolve(namespace: NamespaceId, moment: Moment): Promise<Head> {
     const { head, lock } = await this.#heads.state(namespace);
