@@ -20,7 +20,9 @@ import type {
   Tag,
 } from '../store/types.js';
 import { type Version, ZERO_VERSION } from '../version.js';
+import { type AppliedChanges, applyChanges } from './apply-changes.js';
 import { comparePages } from './compare.js';
+import { type ChangesRange, exportChanges, type OutgoingChanges } from './export-changes.js';
 import { forkNamespace } from './fork.js';
 import { versionBefore } from './history.js';
 import { restoreVersion } from './restore.js';
@@ -149,6 +151,20 @@ export interface StoreService {
   exportVersion(name: string, moment: string): Promise<Content>;
   /** Replaces the content as one commit; see importDatabase. @throws BUSY */
   importDatabase(name: string, sizeBytes: number, bytes: AsyncIterable<Uint8Array>): Promise<Commit>;
+  /**
+   * The versions after a moment, as a change file (docs/change-files.md).
+   * @throws INVALID_ARGUMENT for a range that ends before it begins; while the bytes are read: GONE, CORRUPT naming the page
+   */
+  exportChanges(name: string, range: ChangesRange): Promise<OutgoingChanges>;
+  /**
+   * Replays a change file onto a namespace, which is made when the file begins a chain. See applyChanges.
+   * @throws CONFLICT for a file that does not fit, CORRUPT for a damaged one, BUSY
+   */
+  applyChanges(
+    name: string,
+    bytes: AsyncIterable<Uint8Array>,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<AppliedChanges>;
   status(): Promise<Status>;
   close(): Promise<void>;
 }
@@ -273,6 +289,8 @@ export function localService(store: PageStore, directory: string | undefined, da
       return { head, bytes: openVersionBytes(store, id, head) };
     },
     importDatabase: async (name, sizeBytes, bytes) => importDatabase(store, await idOf(name), sizeBytes, bytes, waitMs),
+    exportChanges: (name, range) => exportChanges(store, name, range),
+    applyChanges: (name, bytes, options) => applyChanges(store, name, bytes, { ...options, waitMsMax: waitMs }),
     status: async () => ({
       daemon:
         daemon === undefined

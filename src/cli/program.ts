@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { errorMeaning, isMvfuseError } from '../errors.js';
 import { withdrawSecret } from './access-secrets.js';
+import { applyCommand } from './apply.js';
 import { checkCommand } from './check.js';
 import { copyCommand } from './copy.js';
 import { diffCommand } from './diff.js';
@@ -50,6 +51,7 @@ export function createProgram(): Command {
     .addCommand(namespacesCommand())
     .addCommand(importCommand())
     .addCommand(exportCommand())
+    .addCommand(applyCommand())
     .addCommand(checkCommand())
     .addCommand(copyCommand())
     .addCommand(statusCommand())
