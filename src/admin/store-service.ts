@@ -215,6 +215,7 @@ export function localService(store: PageStore, directory: string | undefined, da
     deleteNamespace: async (name, { force = false, signal } = {}) => {
       const id = await store.removeNamespace(name, { force });
       await store.retention.purge(id, signal === undefined ? {} : { signal });
+      await store.reclaim();
     },
     setRetention: async (name, policy) => {
       if (name === undefined) await store.retention.setDefaultPolicy(policy);

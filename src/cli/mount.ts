@@ -167,6 +167,11 @@ async function serve(options: Options, served: Served): Promise<void> {
   };
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
+  if (options.readOnly !== true) {
+    const failed = (error: unknown): void =>
+      log.warn({ err: error }, 'versions that are not kept could not be removed');
+    store.retention.start(options.retentionPeriod, failed);
+  }
   log.info({ mountpoint, store: options.store, files: mappings.map((mapping) => mapping.fileName) }, 'mounted');
   await mount.ended;
   log.info({ mountpoint }, 'unmounted');
@@ -183,7 +188,9 @@ async function entryOf(
   const entry = { name: mapping.fileName, namespace: namespace.id, namespaceName: namespace.name };
   if (mapping.owner !== undefined) return { ...entry, owner: mapping.owner };
   if (mapping.moment === undefined) return entry;
-  return { ...entry, pinned: await store.resolve(namespace.id, mapping.moment) };
+  const { version } = await store.resolve(namespace.id, mapping.moment);
+  // Kept as long as the store is open here.
+  return { ...entry, pinned: (await store.openVersion(namespace.id, version)).head };
 }
 
 /**
