@@ -112,6 +112,11 @@ async function* changeBytes(route: Route, header: ChangesHeader): AsyncGenerator
       }
       [versions, isGap] = [versions + 1, false];
     }
+    if (before.head.version !== to.version)
+      throw new MvfuseError(
+        'GONE',
+        `version ${to.version} was removed while the versions before it were written: try again`,
+      );
     yield ended(encodeEnd(versions));
   } finally {
     before.close();
