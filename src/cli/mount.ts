@@ -2,6 +2,7 @@
 
 import { Command, Option } from 'commander';
 import type { Logger } from 'pino';
+import type { AccessSecrets } from '../access-proof.js';
 import { serveControl, socketPath } from '../admin/control-socket.js';
 import { localService } from '../admin/store-service.js';
 import {
@@ -19,8 +20,10 @@ import type { Mount, MountEntry } from '../fuse/mount.js';
 import { storeDirectory } from '../kv/open.js';
 import { createLogger } from '../logger.js';
 import type { MountStatus } from '../status.js';
+import { proofInName } from '../store/namespace-name.js';
 import type { PageStore } from '../store/page-store.js';
 import type { NamespaceInfo } from '../store/types.js';
+import { presentSecrets, secretFileOption } from './access-secrets.js';
 import { type LimitOptions, limitOptions } from './limit-options.js';
 import { prepareMountpoint } from './mountpoint.js';
 import { storeOption, switchOption } from './options.js';
@@ -31,6 +34,7 @@ interface Options extends LimitOptions {
   readonly namespaces: string;
   readonly store: string;
   readonly create: boolean;
+  readonly accessSecretFile?: readonly string[];
   readonly readOnly?: boolean;
   readonly allowOther?: boolean;
   readonly kernelCache: boolean;
@@ -54,6 +58,7 @@ export function mountCommand(): Command {
     )
     .addOption(storeOption())
     .addOption(switchOption('--no-create', 'fail when a namespace does not exist yet', 'MVFUSE_NO_CREATE'))
+    .addOption(secretFileOption())
     .addOption(switchOption('--read-only', 'refuse every write', 'MVFUSE_READ_ONLY'))
     .addOption(switchOption('--allow-other', 'let other users in, held to the file modes', 'MVFUSE_ALLOW_OTHER'))
     .addOption(
@@ -95,6 +100,7 @@ export function mountCommand(): Command {
 async function runMount(options: Options): Promise<void> {
   const log = createLogger(options.logLevel, options.logFormat);
   const mappings = parseNamespaces(options.namespaces);
+  const secrets = await presentSecrets(options.accessSecretFile, (message) => log.warn(message));
   const directory = storeDirectory(options.store);
   const mountpoint = resolveMountpoint(options.mountpoint, directory);
   await prepareMountpoint(mountpoint, log);
@@ -109,7 +115,7 @@ async function runMount(options: Options): Promise<void> {
     const service = localService(store, directory, { mounts: status, writerWaitMs: options.writerWait });
     const control = directory === undefined ? undefined : await serveControl(socketPath(directory), service);
     try {
-      await serve(options, { log, store, mountpoint, mappings, directory, mounts });
+      await serve(options, { log, store, mountpoint, mappings, secrets, directory, mounts });
     } finally {
       await control?.close();
     }
@@ -123,16 +129,21 @@ interface Served {
   readonly store: PageStore;
   readonly mountpoint: string;
   readonly mappings: readonly NamespaceMapping[];
+  readonly secrets: AccessSecrets;
   readonly directory: string | undefined;
   /** The mount is put here when it is there. */
   readonly mounts: Mount[];
 }
 
-async function serve(options: Options, { log, store, mountpoint, mappings, directory, mounts }: Served): Promise<void> {
+async function serve(options: Options, served: Served): Promise<void> {
+  const { log, store, mountpoint, mappings, secrets, directory, mounts } = served;
   // Everything else a command does works without the addon, so it is loaded here.
   const { mountFiles } = await import('../fuse/mount.js');
+  // Nothing is created before all of them may be mounted.
+  for (const mapping of mappings) await findNamespace(store, mapping, secrets);
   const entries: MountEntry[] = [];
-  for (const mapping of mappings) entries.push(await entryOf(store, mapping, options.create && !options.readOnly));
+  const create = options.create && !options.readOnly;
+  for (const mapping of mappings) entries.push(await entryOf(store, mapping, secrets, create));
   const mount = await mountFiles({
     mountpoint,
     entries,
@@ -166,8 +177,14 @@ async function serve(options: Options, { log, store, mountpoint, mappings, direc
   log.info({ mountpoint }, 'unmounted');
 }
 
-async function entryOf(store: PageStore, mapping: NamespaceMapping, create: boolean): Promise<MountEntry> {
-  const namespace = await findNamespace(store, mapping, create);
+async function entryOf(
+  store: PageStore,
+  mapping: NamespaceMapping,
+  secrets: AccessSecrets,
+  create: boolean,
+): Promise<MountEntry> {
+  const namespace =
+    (await findNamespace(store, mapping, secrets)) ?? (await createNamespace(store, mapping, secrets, create));
   const entry = { name: mapping.fileName, namespace: namespace.id, namespaceName: namespace.name };
   if (mapping.owner !== undefined) return { ...entry, owner: mapping.owner };
   if (mapping.moment === undefined) return entry;
@@ -176,21 +193,40 @@ async function entryOf(store: PageStore, mapping: NamespaceMapping, create: bool
   return { ...entry, pinned: (await store.openVersion(namespace.id, version)).head };
 }
 
-async function findNamespace(store: PageStore, mapping: NamespaceMapping, create: boolean): Promise<NamespaceInfo> {
+/**
+ * Undefined when there is none. Without the secret nobody learns whether there is one of a name that carries a proof.
+ * @throws ACCESS_DENIED
+ */
+async function findNamespace(
+  store: PageStore,
+  { namespace: name }: NamespaceMapping,
+  secrets: AccessSecrets,
+): Promise<NamespaceInfo | undefined> {
   try {
-    return await store.statNamespace(mapping.namespace);
+    const namespace = await store.statNamespace(name);
+    secrets.require(name, await store.accessProof(namespace.id));
+    return namespace;
   } catch (error) {
-    if (!create || mapping.moment !== undefined || !isMvfuseError(error, 'NOT_FOUND')) throw error;
-    return createNamespace(store, mapping.namespace);
+    if (!isMvfuseError(error, 'NOT_FOUND')) throw error;
+    secrets.require(name, proofInName(name));
+    return undefined;
   }
 }
 
-/** Another host may create it in the same moment. */
-async function createNamespace(store: PageStore, name: string): Promise<NamespaceInfo> {
+/** Another host may create it in the same moment. @throws NOT_FOUND where it may not be created */
+async function createNamespace(
+  store: PageStore,
+  mapping: NamespaceMapping,
+  secrets: AccessSecrets,
+  create: boolean,
+): Promise<NamespaceInfo> {
+  if (!create || mapping.moment !== undefined) return store.statNamespace(mapping.namespace);
   try {
-    return await store.createNamespace(name);
+    return await store.createNamespace(mapping.namespace);
   } catch (error) {
     if (!isMvfuseError(error, 'ALREADY_EXISTS')) throw error;
-    return store.statNamespace(name);
+    const namespace = await findNamespace(store, mapping, secrets);
+    if (namespace === undefined) throw error;
+    return namespace;
   }
 }

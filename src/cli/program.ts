@@ -3,15 +3,23 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { errorMeaning, isMvfuseError } from '../errors.js';
+import { withdrawSecret } from './access-secrets.js';
+import { applyCommand } from './apply.js';
 import { checkCommand } from './check.js';
 import { copyCommand } from './copy.js';
+import { diffCommand } from './diff.js';
 import { doctorCommand } from './doctor.js';
 import { exportCommand } from './export.js';
+import { forkCommand } from './fork.js';
 import { importCommand } from './import.js';
 import { logCommand } from './log.js';
+import { lockCommand, unlockCommand } from './maintenance.js';
 import { mountCommand } from './mount.js';
 import { namespacesCommand } from './namespaces.js';
+import { gcCommand, truncateCommand } from './retention.js';
+import { rollbackCommand } from './rollback.js';
 import { statusCommand } from './status.js';
+import { tagCommand } from './tag.js';
 
 const USAGE_EXIT_STATUS = errorMeaning('INVALID_ARGUMENT').exitStatus;
 
@@ -27,13 +35,23 @@ export function createProgram(): Command {
     .addHelpText(
       'after',
       '\nExit status: 0 done, 2 bad input, 3 not found, 4 exists already, 5 conflict or busy, 6 read-only,\n' +
-        '7 past a limit or no space, 8 the store cannot be used, 9 corrupt data, 10 cannot mount, 1 anything else.',
+        '7 past a limit or no space, 8 the store cannot be used, 9 corrupt data, 10 cannot mount, 11 broken off,\n' +
+        '12 a secret is missing or wrong, 1 anything else.',
     )
     .addCommand(mountCommand(), { isDefault: true })
     .addCommand(logCommand())
+    .addCommand(tagCommand())
+    .addCommand(diffCommand())
+    .addCommand(rollbackCommand())
+    .addCommand(forkCommand())
+    .addCommand(lockCommand())
+    .addCommand(unlockCommand())
+    .addCommand(truncateCommand())
+    .addCommand(gcCommand())
     .addCommand(namespacesCommand())
     .addCommand(importCommand())
     .addCommand(exportCommand())
+    .addCommand(applyCommand())
     .addCommand(checkCommand())
     .addCommand(copyCommand())
     .addCommand(statusCommand())
@@ -50,6 +68,11 @@ function overrideExit(command: Command): Command {
 
 /** Runs one command line and resolves to the exit status; errors are one sentence on standard error. */
 export async function run(argv: readonly string[]): Promise<number> {
+  withdrawSecret();
+  // Whoever reads the output may stop early (head); the command still ends in order, and removes its temporary files.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   try {
     await createProgram().parseAsync(argv, { from: 'user' });
     return 0;

@@ -2,10 +2,20 @@
 
 import { Command } from 'commander';
 import type { ClusterStatus } from '../kv/engine.js';
-import type { ConnectionStatus, FileStatus, LimitsStatus, ProcessName, Status, Usage } from '../status.js';
+import type {
+  ConnectionStatus,
+  FileStatus,
+  KeptStatus,
+  LimitsStatus,
+  ProcessName,
+  RetentionStatus,
+  Status,
+  Usage,
+} from '../status.js';
 import type { HostStatus } from '../store/hosts.js';
+import { ZERO_VERSION } from '../version.js';
 import { jsonOption, storeOption } from './options.js';
-import { print, printJson } from './output.js';
+import { isoTime, print, printJson } from './output.js';
 import { withService } from './store-access.js';
 
 export function statusCommand(): Command {
@@ -13,6 +23,7 @@ export function statusCommand(): Command {
     .description('show mounts, connections, who holds write locks, and the size of store and cache')
     .addOption(storeOption())
     .addOption(jsonOption())
+    .addHelpText('after', '\nExamples:\n  $ mvfuse status\n  $ mvfuse status --json')
     .action(async (options: { store: string; json?: boolean }) => {
       const status = await withService(options.store, (service) => service.status());
       if (options.json) printJson(status);
@@ -20,16 +31,19 @@ export function statusCommand(): Command {
     });
 }
 
-function describe(url: string, { daemon, mounts, storeBytes, namespaces, cache, hosts, cluster }: Status): string[] {
+function describe(url: string, status: Status): string[] {
+  const { daemon, mounts, storeBytes, namespaces, retention, cache, hosts, cluster } = status;
   const size = storeBytes === undefined ? '' : `, ${megabytes(storeBytes)}`;
   const lines = [`store    ${url}: ${namespaces} namespaces${size}`];
   if (cluster !== undefined) lines.push(...describeCluster(cluster));
+  const kept = retention.namespaces.filter(({ truncatedBefore }) => truncatedBefore !== ZERO_VERSION).map(describeKept);
   // Daemons on a shared store are told by their leases; their mounts are their own affair.
-  if (hosts !== undefined) return [...lines, ...hosts.filter(({ self }) => !self).map(describeHost)];
-  if (daemon === undefined) return [...lines, 'daemon   none runs'];
+  if (hosts !== undefined) return [...lines, ...kept, ...hosts.filter(({ self }) => !self).map(describeHost)];
+  if (daemon === undefined) return [...lines, ...kept, 'daemon   none runs'];
   const { pid, uptimeMs, residentBytes } = daemon;
   lines.push(`daemon   process ${pid}, up ${Math.round(uptimeMs / 1000)} s, ${megabytes(residentBytes)} resident`);
   lines.push(`cache    ${cache.pages} pages, ${megabytes(cache.bytes)} of ${megabytes(cache.bytesMax)} (--cache-size)`);
+  lines.push(describeRemoval(retention), ...kept);
   for (const mount of mounts) {
     lines.push(`mount    ${mount.mountpoint}`, ...describeLimits(mount.limits), ...mount.files.flatMap(describeFile));
   }
@@ -63,9 +77,23 @@ function describeLimits(limits: LimitsStatus): string[] {
   ];
 }
 
-function describeFile({ name, namespace, head, connections, writer }: FileStatus): string[] {
+/** What the daemon has removed so far. */
+function describeRemoval({ lastRunMs, versions, bytes, failures, lastFailure }: RetentionStatus): string {
+  const last = lastRunMs === undefined ? 'not run yet' : `last run ${isoTime(lastRunMs)}`;
+  const failed = failures === 0 ? '' : `; FAILED ${failures} times: ${lastFailure}`;
+  return `removal  ${last}, ${versions} versions removed (${megabytes(bytes)})${failed}`;
+}
+
+function describeKept({ name, truncatedBefore, keptFromMs, heldVersions }: KeptStatus): string {
+  const from = keptFromMs === undefined ? truncatedBefore : `${truncatedBefore} of ${isoTime(keptFromMs)}`;
+  const held = heldVersions === 0 ? '' : `, and ${heldVersions} older that something needs`;
+  return `  ${name} is kept from ${from} on${held}`;
+}
+
+function describeFile({ name, namespace, head, connections, writer, lock }: FileStatus): string[] {
   const held = writer === undefined ? 'write lock free' : `write lock: ${processName(writer)} for ${writer.heldMs} ms`;
-  const line = `  ${name} = ${namespace}@${head.version}, ${head.sizeBytes} bytes, ${held}`;
+  const locked = lock === undefined ? '' : `, locked for maintenance by "${lock.owner}" since ${isoTime(lock.sinceMs)}`;
+  const line = `  ${name} = ${namespace}@${head.version}, ${head.sizeBytes} bytes, ${held}${locked}`;
   return [line, ...connections.map(describeConnection)];
 }
 

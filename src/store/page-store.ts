@@ -249,6 +249,11 @@ export class PageStore {
 
   // --- moments
 
+  /** The store's clock: ms since 1970. */
+  nowMs(): number {
+    return this.#nowMs();
+  }
+
   /** The version at a moment. @throws NOT_FOUND, GONE */
   async resolve(namespace: NamespaceId, moment: Moment): Promise<Head> {
     const { head, lock } = await this.#heads.state(namespace);
@@ -462,6 +467,19 @@ export class PageStore {
 
   /** Commits after `version` that can be read, the oldest first; CHANGES_READ_MAX at a time, none when there are no more. */
   async changesAfter(namespace: NamespaceId, version: Version): Promise<Change[]> {
+    for (let after = version; ; ) {
+      const { changes, last } = await this.#readableAfter(namespace, after);
+      // All of those may have been removed, and not be collected yet: there are more behind them.
+      if (changes.length > 0 || last === undefined) return changes;
+      after = last;
+    }
+  }
+
+  /** Some commits after `version` that can be read, and the last one that was looked at. */
+  async #readableAfter(
+    namespace: NamespaceId,
+    version: Version,
+  ): Promise<{ changes: Change[]; last: Version | undefined }> {
     const { begin, end } = logRangeAfter(namespace, version);
     return this.#engine.read(async (transaction) => {
       const [entries, { truncatedBefore, held }, { parent }] = await Promise.all([
@@ -476,12 +494,13 @@ export class PageStore {
       }));
       const isFirst = ({ version: of }: Change) =>
         parent !== undefined && version === ZERO_VERSION && of === changes[0]?.version;
-      return changes
+      const readable = changes
         .filter((change) => change.version >= truncatedBefore || kept.has(change.version))
         .map((change) => {
           const afterGap = change.version <= truncatedBefore || isFirst(change);
           return afterGap ? { ...change, pages: undefined, afterGap } : change;
         });
+      return { changes: readable, last: changes.at(-1)?.version };
     });
   }
 
