@@ -9,24 +9,23 @@ import { Command } from 'commander';
 import { parseTarget } from '../config.js';
 import { MvfuseError } from '../errors.js';
 import type { Head } from '../store/types.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { print, printJson } from './output.js';
 import { withProgress } from './progress.js';
 import { withService } from './store-access.js';
 
-interface Options {
-  readonly store: string;
+interface Options extends ServiceOptions {
   readonly force?: boolean;
   readonly json?: boolean;
 }
 
 export function exportCommand(): Command {
-  return new Command('export')
+  const command = new Command('export')
     .description('write one version of a namespace to a local file')
     .argument('<namespace[@version]>', 'the newest version unless one is named')
     .argument('<file>', 'must not exist')
-    .option('--force', 'replace the file if it exists')
-    .addOption(storeOption())
+    .option('--force', 'replace the file if it exists');
+  return addServiceOptions(command)
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -36,19 +35,19 @@ export function exportCommand(): Command {
       if (existsSync(file) && options.force !== true) {
         throw new MvfuseError('ALREADY_EXISTS', `${file} exists: --force replaces it`);
       }
-      const head = await exportToFile(options.store, target, file);
+      const head = await exportToFile(options, target, file);
       if (options.json) printJson({ file, ...head });
       else print(`${file}: ${head.sizeBytes} bytes of version ${head.version}`);
     });
 }
 
 /** The file appears whole, and durable, or not at all. */
-export async function exportToFile(store: string, target: string, file: string): Promise<Head> {
+export async function exportToFile(options: ServiceOptions, target: string, file: string): Promise<Head> {
   const { namespace, version } = parseTarget(target);
   const partial = `${file}.${randomUUID()}.partial`;
   try {
-    const head = await withService(store, async (service) => {
-      const content = await service.exportVersion(namespace, version);
+    const head = await withService(options, async (service) => {
+      const content = await service.exportVersion(namespace, version ?? 'latest');
       const pieces = withProgress('export', content.head.sizeBytes, content.bytes);
       await pipeline(pieces, createWriteStream(partial, { flags: 'wx', flush: true }));
       return content.head;

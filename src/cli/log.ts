@@ -2,22 +2,23 @@
 
 import { Command, InvalidArgumentError } from 'commander';
 import type { LogEntry } from '../store/types.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { isoTime, print, printJson, table } from './output.js';
 import { withService } from './store-access.js';
 
 const LIMIT_DEFAULT = 20;
 
 export function logCommand(): Command {
-  return new Command('log')
+  const command = new Command('log')
     .description('list the versions of a namespace, newest first')
     .argument('<namespace>', 'its name')
-    .option('--limit <n>', 'at most this many', parseLimit, LIMIT_DEFAULT)
-    .addOption(storeOption())
+    .option('--limit <n>', 'at most this many', parseLimit, LIMIT_DEFAULT);
+  return addServiceOptions(command)
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ mvfuse log test\n  $ mvfuse log test --limit 1 --json')
-    .action(async (namespace: string, options: { limit: number; store: string; json?: boolean }) => {
-      const entries = await withService(options.store, (service) => service.log(namespace, options.limit));
+    .action(async (namespace: string, options: ServiceOptions & { limit: number; json?: boolean }) => {
+      const { limit } = options;
+      const entries = await withService(options, (service) => service.log(namespace, { limit }));
       if (options.json) {
         printJson(entries);
         return;

@@ -2,7 +2,7 @@
 
 import { Command, Option } from 'commander';
 import type { Logger } from 'pino';
-import { serveControl, socketPath } from '../admin/control-socket.js';
+import { createHealth, type MountState } from '../admin/api/health.js';
 import { localService } from '../admin/store-service.js';
 import {
   LOG_FORMATS,
@@ -21,12 +21,14 @@ import { createLogger } from '../logger.js';
 import type { MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
 import type { NamespaceInfo } from '../store/types.js';
+import { type ApiOptions, apiOptions, apiToken, startApi } from './daemon-api.js';
 import { type LimitOptions, limitOptions } from './limit-options.js';
-import { prepareMountpoint } from './mountpoint.js';
+import { isMountedOn, prepareMountpoint } from './mountpoint.js';
 import { storeOption, switchOption } from './options.js';
+import { packageVersion } from './package-version.js';
 import { openStore } from './store-access.js';
 
-interface Options extends LimitOptions {
+interface Options extends LimitOptions, ApiOptions {
   readonly mountpoint: string;
   readonly namespaces: string;
   readonly store: string;
@@ -88,13 +90,14 @@ export function mountCommand(): Command {
         '  $ fusermount -u ./dbs',
     )
     .action(runMount);
-  for (const option of limitOptions()) command.addOption(option);
+  for (const option of [...apiOptions(), ...limitOptions()]) command.addOption(option);
   return command;
 }
 
 async function runMount(options: Options): Promise<void> {
   const log = createLogger(options.logLevel, options.logFormat);
   const mappings = parseNamespaces(options.namespaces);
+  const token = apiToken(options);
   const directory = storeDirectory(options.store);
   const mountpoint = resolveMountpoint(options.mountpoint, directory);
   await prepareMountpoint(mountpoint, log);
@@ -107,15 +110,38 @@ async function runMount(options: Options): Promise<void> {
     const mounts: Mount[] = [];
     const status = (): Promise<MountStatus[]> => Promise.all(mounts.map((mount) => mount.status()));
     const service = localService(store, directory, { mounts: status, writerWaitMs: options.writerWait });
-    const control = directory === undefined ? undefined : await serveControl(socketPath(directory), service);
+    const state = { mounts: () => [mountState(options, mountpoint, mappings, mounts)], lease: () => store.signOfLife };
+    const api = await startApi(options, token, {
+      service,
+      health: createHealth(service, state),
+      metrics: (await import('../admin/api/metrics.js')).createMetrics(),
+      log,
+      release: packageVersion(),
+      truncateMinAgeMs: options.truncateMinAge,
+    });
     try {
       await serve(options, { log, store, mountpoint, mappings, directory, mounts });
     } finally {
-      await control?.close();
+      await api.close();
     }
   } finally {
     await store.close();
   }
+}
+
+/** What is mounted is read here of the kernel's list: this process must not touch it. */
+function mountState(
+  options: Options,
+  mountpoint: string,
+  mappings: readonly NamespaceMapping[],
+  [mount]: readonly Mount[],
+): MountState {
+  const problem = (): string | undefined => {
+    if (mount === undefined) return 'it is not mounted yet, or not any more';
+    return isMountedOn(mountpoint) ? undefined : 'it was unmounted; programs that have files open still use it';
+  };
+  const live = options.readOnly ? [] : mappings.filter(({ version }) => version === undefined);
+  return { mountpoint, problem: problem(), namespaces: live.map(({ namespace }) => namespace) };
 }
 
 interface Served {
@@ -157,7 +183,7 @@ async function serve(options: Options, { log, store, mountpoint, mappings, direc
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
   log.info({ mountpoint, store: options.store, files: mappings.map((mapping) => mapping.fileName) }, 'mounted');
-  await mount.ended;
+  await mount.ended.finally(() => mounts.splice(mounts.indexOf(mount), 1));
   log.info({ mountpoint }, 'unmounted');
 }
 

@@ -3,12 +3,11 @@
 import { Command } from 'commander';
 import type { NamespaceInfo } from '../store/types.js';
 import { ZERO_VERSION } from '../version.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { isoTime, print, printJson, table } from './output.js';
 import { withService } from './store-access.js';
 
-interface Options {
-  readonly store: string;
+interface Options extends ServiceOptions {
   readonly json?: boolean;
 }
 
@@ -16,7 +15,7 @@ export function namespacesCommand(): Command {
   const command = new Command('ns').description('list, create and look at namespaces');
   command.addCommand(
     subcommand('list', 'every namespace, by name').action(async (options: Options) => {
-      const namespaces = await withService(options.store, (service) => service.listNamespaces());
+      const namespaces = await withService(options, (service) => service.listNamespaces());
       if (options.json) printJson(namespaces);
       else print(table(['NAME', 'VERSION', 'SIZE', 'COMMITTED'], namespaces.map(row), [2]));
     }),
@@ -25,7 +24,7 @@ export function namespacesCommand(): Command {
     subcommand('create', 'make an empty namespace')
       .argument('<name>')
       .action(async (name: string, options: Options) => {
-        const namespace = await withService(options.store, (service) => service.createNamespace(name));
+        const namespace = await withService(options, (service) => service.createNamespace(name));
         if (options.json) printJson(namespace);
         else print(`created ${namespace.name}`);
       }),
@@ -34,7 +33,7 @@ export function namespacesCommand(): Command {
     subcommand('stat', 'one namespace')
       .argument('<name>')
       .action(async (name: string, options: Options) => {
-        const namespace = await withService(options.store, (service) => service.statNamespace(name));
+        const namespace = await withService(options, (service) => service.statNamespace(name));
         if (options.json) printJson(namespace);
         else print(describe(namespace));
       }),
@@ -43,7 +42,7 @@ export function namespacesCommand(): Command {
 }
 
 function subcommand(name: string, description: string): Command {
-  return new Command(name).description(description).addOption(storeOption()).addOption(jsonOption());
+  return addServiceOptions(new Command(name).description(description)).addOption(jsonOption());
 }
 
 function row({ name, head }: NamespaceInfo): string[] {

@@ -1,6 +1,5 @@
 // The command line: its commands, and how it ends.
 
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { errorMeaning, isMvfuseError } from '../errors.js';
 import { checkCommand } from './check.js';
@@ -11,14 +10,12 @@ import { importCommand } from './import.js';
 import { logCommand } from './log.js';
 import { mountCommand } from './mount.js';
 import { namespacesCommand } from './namespaces.js';
+import { chooseService } from './options.js';
+import { packageVersion } from './package-version.js';
 import { statusCommand } from './status.js';
+import { waitCommand } from './wait.js';
 
 const USAGE_EXIT_STATUS = errorMeaning('INVALID_ARGUMENT').exitStatus;
-
-function packageVersion(): string {
-  const url = new URL('../../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version;
-}
 
 export function createProgram(): Command {
   const program = new Command('mvfuse')
@@ -27,8 +24,9 @@ export function createProgram(): Command {
     .addHelpText(
       'after',
       '\nExit status: 0 done, 2 bad input, 3 not found, 4 exists already, 5 conflict or busy, 6 read-only,\n' +
-        '7 past a limit or no space, 8 the store cannot be used, 9 corrupt data, 10 cannot mount, 1 anything else.',
+        '7 past a limit or no space, 8 the store cannot be used, 9 corrupt data, 10 cannot mount,\n12 access denied, 13 not ready in time, 1 anything else.',
     )
+    .hook('preAction', (_program, command) => chooseService(command))
     .addCommand(mountCommand(), { isDefault: true })
     .addCommand(logCommand())
     .addCommand(namespacesCommand())
@@ -37,6 +35,7 @@ export function createProgram(): Command {
     .addCommand(checkCommand())
     .addCommand(copyCommand())
     .addCommand(statusCommand())
+    .addCommand(waitCommand())
     .addCommand(doctorCommand());
   return overrideExit(program);
 }
