@@ -98,6 +98,9 @@ export const NAMESPACE_NAME_BYTES_MAX = 200;
 /** Tag names: they are part of file names, of which Linux allows 255 bytes with the namespace's before them. */
 export const TAG_NAME_BYTES_MAX = 100;
 
+/** Tags of a namespace: each step of a collection reads them all. */
+export const TAGS_MAX = 10_000;
+
 /** Forks of forks: each level is one more look for a page that was never written since. Past it a fork is a copy. */
 export const FORK_LEVELS_MAX = 8;
 
@@ -166,6 +169,34 @@ export const LEASE_POLL_MS = 250;
 
 /** How long the oldest open snapshot of a daemon is kept after its last sign of life. */
 export const PIN_MS_MAX = 60_000;
+
+/** Versions that a pin lists; one daemon that reads more of a namespace at once holds the oldest. Below KV_VALUE_BYTES_MAX. */
+export const PINNED_VERSIONS_MAX = 4_096;
+
+/**
+ * Where several hosts share a store: how long a version that was the newest is left alone in any case. A snapshot of it, taken
+ * elsewhere, is in the store with the next sign of life there.
+ */
+export const RETENTION_GRACE_MS = 60_000;
+
+/** An owner's name is part of file names. */
+export const LOCK_OWNER_BYTES_MAX = 64;
+
+/** Pages that are listed as different between two versions, in memory; with more, all are compared. */
+export const CHANGED_PAGES_MAX = 4_000_000;
+
+/** Pages of a stage that are read at once to see which there are. */
+export const STAGE_PAGES_READ_MAX = 256;
+
+/** Keys of a deleted namespace that one transaction removes. */
+export const REMOVED_KEYS_MAX = 512;
+
+/** How often a daemon applies the retention policies. */
+export const RETENTION_PERIOD_MS = 10_000;
+
+/** Changelog entries, and pages, that one step of a collection follows: a few milliseconds' work. */
+export const COLLECT_ENTRIES_MAX = 64;
+export const COLLECT_PAGES_MAX = 512;
 
 /** How long a connection refused for its old snapshot keeps the write lock reserved, so that it cannot starve. */
 export const WRITE_RESERVATION_MS = 100;

@@ -1,8 +1,11 @@
 // What commands ask of a store, whether this process has it open or a daemon does.
 
-import { MvfuseError } from '../errors.js';
+import { WRITER_WAIT_MS_DEFAULT } from '../limits.js';
+import { parseMoment } from '../moment.js';
 import type { MountStatus, Status } from '../status.js';
+import { requireOwner } from '../store/maintenance-lock.js';
 import type { PageStore } from '../store/page-store.js';
+import type { CollectOptions, Truncated } from '../store/retention.js';
 import type {
   Commit,
   Head,
@@ -10,14 +13,19 @@ import type {
   LogEntry,
   MaintenanceLock,
   NamespaceDetails,
+  NamespaceId,
   NamespaceInfo,
   PageNumber,
   RetentionPolicy,
   Tag,
 } from '../store/types.js';
-import type { Version } from '../version.js';
+import { type Version, ZERO_VERSION } from '../version.js';
+import { comparePages } from './compare.js';
+import { forkNamespace } from './fork.js';
+import { restoreVersion } from './restore.js';
 import { storeStatus } from './status.js';
 import { importDatabase, versionBytes } from './transfer.js';
+import { asOnlyWriter, asWriter } from './writer.js';
 
 /** One version's bytes on their way out: `head.sizeBytes` of them. */
 export interface Content {
@@ -161,19 +169,106 @@ export interface DaemonService {
  * @param daemon what this process is as a daemon, when it is one
  */
 export function localService(store: PageStore, directory: string | undefined, daemon?: DaemonService): StoreService {
+  const waitMs = daemon?.writerWaitMs ?? WRITER_WAIT_MS_DEFAULT;
+  const idOf = async (name: string): Promise<NamespaceId> => (await store.statNamespace(name)).id;
+  const resolve = async (name: string, moment: string): Promise<{ id: NamespaceId; head: Head }> => {
+    const wanted = parseMoment(moment);
+    const id = await idOf(name);
+    return { id, head: await store.resolve(id, wanted) };
+  };
+  const removed = (namespace: string, dryRun: boolean, truncated: Truncated): Truncation => ({
+    namespace,
+    dryRun,
+    ...truncated,
+  });
+  const collectOptions = ({ onProgress, signal, dryRun }: WorkOptions & { dryRun?: boolean }): CollectOptions => ({
+    ...(dryRun === undefined ? {} : { dryRun }),
+    ...(signal === undefined ? {} : { signal }),
+    ...(onProgress === undefined ? {} : { onProgress: (done) => onProgress({ done, total: 0 }) }),
+  });
+
   return {
-    listNamespaces: () => store.listNamespaces(),
+    listNamespaces: (prefix) => store.listNamespaces(prefix),
     createNamespace: (name) => store.createNamespace(name),
-    statNamespace: (name) => store.statNamespace(name),
-    log: async (name, limit) => store.log((await store.statNamespace(name)).id, { limit }),
-    exportVersion: async (name, version) => {
-      const namespace = await store.statNamespace(name);
-      const head = version === undefined ? namespace.head : await store.headAt(namespace.id, version);
-      if (head === undefined) throw new MvfuseError('NOT_FOUND', `namespace "${name}" has no version ${version}`);
-      return { head, bytes: versionBytes(store, namespace.id, head) };
+    statNamespace: async (name) => store.details(await idOf(name)),
+    renameNamespace: (name, newName) => store.renameNamespace(name, newName),
+    deleteNamespace: async (name, { force = false, signal } = {}) => {
+      const id = await store.removeNamespace(name, { force });
+      await store.retention.purge(id, signal === undefined ? {} : { signal });
     },
-    importDatabase: async (name, sizeBytes, bytes) =>
-      importDatabase(store, (await store.statNamespace(name)).id, sizeBytes, bytes, daemon?.writerWaitMs),
+    setRetention: async (name, policy) => {
+      if (name === undefined) await store.retention.setDefaultPolicy(policy);
+      else await store.setRetention(await idOf(name), policy);
+    },
+    defaultRetention: () => store.retention.defaultPolicy(),
+    setAccessProof: async (name, proof) => store.setAccessProof(await idOf(name), proof),
+
+    resolve: async (name, moment) => (await resolve(name, moment)).head,
+    log: async (name, { limit, since, pages = false }) => {
+      const id = await idOf(name);
+      const after = since === undefined ? ZERO_VERSION : (await resolve(name, since)).head.version;
+      const [changes, tags] = await Promise.all([store.log(id, { limit, after }), store.listTags(id)]);
+      return changes.map(({ pages: written, ...entry }) => ({
+        ...entry,
+        ...(pages ? { pages: written } : {}),
+        tags: tags.filter(({ version }) => version === entry.version).map((tag) => tag.name),
+      }));
+    },
+    timePoints: (timeMs, name) => timePoints(store, timeMs, name),
+    listTags: async (name) => store.listTags(await idOf(name)),
+    addTag: async (name, tag, moment, options) => {
+      const { id, head } = await resolve(name, moment);
+      return store.addTag(id, tag, head.version, options);
+    },
+    removeTag: async (name, tag) => store.removeTag(await idOf(name), tag),
+
+    fork: async (name, moment, newName, options) => {
+      const { id, head } = await resolve(name, moment);
+      return forkNamespace(store, { source: id, version: head.version, name: newName }, options);
+    },
+    rollback: async (name, moment, { dryRun = false, ...options } = {}) => {
+      const { id, head } = await resolve(name, moment);
+      const restore = () => restoreVersion(store, id, head.version, { dryRun, ...options });
+      const done = dryRun ? await restore() : await asWriter(store, id, waitMs, restore);
+      return { namespace: name, dryRun, restored: head, ...done };
+    },
+    diff: async (from, to, options) => {
+      const sides = await Promise.all([resolve(from.namespace, from.moment), resolve(to.namespace, to.moment)]);
+      return difference(store, sides, options);
+    },
+    truncate: async (name, moment, options = {}) => {
+      const { id, head } = await resolve(name, moment);
+      const truncated = await store.retention.truncate(id, head.version, collectOptions(options));
+      await store.reclaim();
+      return removed(name, options.dryRun === true, truncated);
+    },
+    collect: async (name, options = {}) => {
+      const all = name === undefined ? await store.listNamespaces() : [await store.statNamespace(name)];
+      if (name === undefined && options.dryRun !== true) await store.retention.purgeDeleted(collectOptions(options));
+      const results: Truncation[] = [];
+      for (const namespace of all) {
+        const done = await store.retention.apply(namespace.id, collectOptions(options));
+        results.push(removed(namespace.name, options.dryRun === true, done));
+      }
+      if (options.dryRun !== true) await store.reclaim();
+      return results;
+    },
+
+    lock: async (name, owner, moment) => {
+      const latest = parseMoment(moment).kind === 'latest';
+      const { id, head } = await resolve(name, moment);
+      return asOnlyWriter(store, id, waitMs, () => store.lockNamespace(id, owner, latest ? undefined : head.version));
+    },
+    unlock: async (name, owner, how) => {
+      const id = await idOf(name);
+      return asOnlyWriter(store, id, waitMs, () => unlock(store, { id, name }, owner, how));
+    },
+
+    exportVersion: async (name, moment) => {
+      const { id, head } = await resolve(name, moment);
+      return { head, bytes: openVersionBytes(store, id, head) };
+    },
+    importDatabase: async (name, sizeBytes, bytes) => importDatabase(store, await idOf(name), sizeBytes, bytes, waitMs),
     status: async () => ({
       daemon:
         daemon === undefined
@@ -188,4 +283,63 @@ export function localService(store: PageStore, directory: string | undefined, da
     }),
     close: () => store.close(),
   };
+}
+
+/** Kept while it is read, which begins with the first piece. */
+async function* openVersionBytes(store: PageStore, id: NamespaceId, head: Head): AsyncGenerator<Uint8Array> {
+  const opened = await store.openVersion(id, head.version);
+  try {
+    yield* versionBytes(store, id, head);
+  } finally {
+    opened.close();
+  }
+}
+
+async function difference(
+  store: PageStore,
+  [from, to]: readonly [ResolvedVersion, ResolvedVersion],
+  options: WorkOptions = {},
+): Promise<Difference> {
+  const opened = [await store.openVersion(from.id, from.head.version)];
+  try {
+    opened.push(await store.openVersion(to.id, to.head.version));
+    const sides = {
+      from: { store, namespace: from.id, head: from.head },
+      to: { store, namespace: to.id, head: to.head },
+    };
+    const pages: PageNumber[] = [];
+    for await (const { number, isSame } of comparePages(sides, options)) if (!isSame) pages.push(number);
+    return { from: from.head, to: to.head, pages };
+  } finally {
+    for (const version of opened) version.close();
+  }
+}
+
+interface ResolvedVersion {
+  readonly id: NamespaceId;
+  readonly head: Head;
+}
+
+/** To be called as the only writer. */
+async function unlock(
+  store: PageStore,
+  { id, name }: { readonly id: NamespaceId; readonly name: string },
+  owner: string,
+  how: 'commit' | 'rollback',
+): Promise<Head> {
+  const lock = await store.maintenanceLock(id);
+  requireOwner(name, lock, owner);
+  // Should the second step not be reached, the first one finds nothing to do the next time.
+  if (how === 'rollback') await restoreVersion(store, id, lock.base);
+  await store.unlockNamespace(id, owner);
+  return store.head(id);
+}
+
+/** Of one namespace, or the nearest of all of them. */
+async function timePoints(store: PageStore, timeMs: number, name: string | undefined): Promise<TimePoints> {
+  const namespaces = name === undefined ? await store.listNamespaces() : [await store.statNamespace(name)];
+  const points = await Promise.all(namespaces.map(({ id }) => store.timePoints(id, timeMs)));
+  const newest = points.flatMap(({ notAfter }) => notAfter ?? []).sort((a, b) => (a.version < b.version ? 1 : -1));
+  const oldest = points.flatMap(({ after }) => after ?? []).sort((a, b) => (a.version < b.version ? -1 : 1));
+  return { notAfter: newest[0], after: oldest[0] };
 }

@@ -1,11 +1,12 @@
 // Writing a namespace from a command: alone, in this process and among all hosts that share the store.
 
 import { MvfuseError } from '../errors.js';
+import { lockedError } from '../store/maintenance-lock.js';
 import type { PageStore } from '../store/page-store.js';
 import type { NamespaceId } from '../store/types.js';
 
 /** Runs `work` while nobody else can write the namespace. @throws BUSY when somebody does for `waitMsMax` */
-export async function asWriter<T>(
+export async function asOnlyWriter<T>(
   store: PageStore,
   namespace: NamespaceId,
   waitMsMax: number,
@@ -25,4 +26,18 @@ export async function asWriter<T>(
   } finally {
     lock.release(holder);
   }
+}
+
+/** As asOnlyWriter; refused while the namespace is locked for maintenance. @throws BUSY */
+export function asWriter<T>(
+  store: PageStore,
+  namespace: NamespaceId,
+  waitMsMax: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  return asOnlyWriter(store, namespace, waitMsMax, async () => {
+    const lock = await store.maintenanceLock(namespace);
+    if (lock !== undefined) throw lockedError((await store.details(namespace)).name, lock);
+    return work();
+  });
 }

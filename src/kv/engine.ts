@@ -140,6 +140,12 @@ export interface Engine {
   /** How the cluster is, by its own account; only an engine that is elsewhere has one. @throws STORE_FAILED */
   cluster?(): Promise<ClusterStatus>;
 
+  /**
+   * Gives space that is no longer used back to the disk, in small steps between commits; resolves with the bytes. Only of
+   * an engine that does not do so by itself. @throws STORE_FAILED, CLOSED
+   */
+  reclaim?(): Promise<number>;
+
   /** Waits for the transactions under way, at most STORE_CLOSE_WAIT_MS_MAX, then frees everything. Later calls are refused with CLOSED. */
   close(): Promise<void>;
 }

@@ -3,14 +3,15 @@
 // This is the one place that decides whether a remembered head will do. With a sole owner every commit
 // passes through this process, so what it remembers is the newest; among several, only while this one surely
 // holds the namespace's write lease. Otherwise the engine is asked, and what others committed meanwhile is told on.
+// A maintenance lock is as fresh as the head: it is set and taken away by who may write the namespace.
 
 import type { Engine, ReadTransaction } from '../kv/engine.js';
 import { RECENT_COMMITS_MAX } from '../limits.js';
 import { type Version, ZERO_VERSION } from '../version.js';
-import { logKey, logRangeAfter, versionOfKey } from './keys.js';
-import { emptyHead, readCreatedMs, readHead } from './namespaces.js';
-import { type ChangeRecord, decodeChange } from './records.js';
-import type { Head, NamespaceId } from './types.js';
+import { lockKey, logKey, logRangeAfter, versionOfKey } from './keys.js';
+import { emptyHead, readHead, readMeta } from './namespaces.js';
+import { type ChangeRecord, decodeChange, decodeLock } from './records.js';
+import type { Head, MaintenanceLock, NamespaceId } from './types.js';
 
 /** A commit by another process, on top of `base`. */
 export interface ForeignCommit {
@@ -19,9 +20,14 @@ export interface ForeignCommit {
   readonly change: ChangeRecord;
 }
 
-/** What a look at a namespace found. */
-export interface HeadUpdate {
+/** A namespace as it is now. */
+export interface NamespaceState {
   readonly head: Head;
+  readonly lock: MaintenanceLock | undefined;
+}
+
+/** What a look at a namespace found. */
+export interface HeadUpdate extends NamespaceState {
   /** The head that was known before. */
   readonly since: Head | undefined;
   /** What was committed after it, oldest first; undefined when that is too much, or nothing was known. */
@@ -40,6 +46,7 @@ export class Heads {
   readonly #isSole: (namespace: NamespaceId) => boolean;
   readonly #onForeignCommit: HeadsOptions['onForeignCommit'];
   readonly #known = new Map<NamespaceId, Head>();
+  readonly #locks = new Map<NamespaceId, MaintenanceLock>();
 
   constructor({ engine, isSole, onForeignCommit }: HeadsOptions) {
     this.#engine = engine;
@@ -49,10 +56,31 @@ export class Heads {
 
   /** @throws NOT_FOUND */
   async newest(namespace: NamespaceId): Promise<Head> {
+    return this.remembered(namespace)?.head ?? (await this.#ask(namespace)).head;
+  }
+
+  /** The head together with the maintenance lock. @throws NOT_FOUND */
+  async state(namespace: NamespaceId): Promise<NamespaceState> {
+    return this.remembered(namespace) ?? this.#ask(namespace);
+  }
+
+  /** What is remembered, where that surely is how it is. */
+  remembered(namespace: NamespaceId): NamespaceState | undefined {
     // Asked in this order: the lease is looked at after the request arrived.
-    const known = this.#known.get(namespace);
-    if (known !== undefined && this.#isSole(namespace)) return known;
-    return this.takeIn(namespace, await this.#engine.read((transaction) => this.look(transaction, namespace)));
+    const head = this.#known.get(namespace);
+    if (head === undefined || !this.#isSole(namespace)) return undefined;
+    return { head, lock: this.#locks.get(namespace) };
+  }
+
+  /** A lock that this process has set or taken away. */
+  rememberLock(namespace: NamespaceId, lock: MaintenanceLock | undefined): void {
+    if (lock === undefined) this.#locks.delete(namespace);
+    else this.#locks.set(namespace, lock);
+  }
+
+  async #ask(namespace: NamespaceId): Promise<NamespaceState> {
+    const update = await this.#engine.read((transaction) => this.look(transaction, namespace));
+    return { head: this.takeIn(namespace, update), lock: update.lock };
   }
 
   /** What is remembered, however old. */
@@ -71,29 +99,28 @@ export class Heads {
   /** Reads the head, and what was committed since the one that is known. @throws NOT_FOUND */
   async look(transaction: ReadTransaction, namespace: NamespaceId): Promise<HeadUpdate> {
     const since = this.#known.get(namespace);
-    if (since === undefined) {
-      return { head: await readHead(transaction, namespace), since, commits: undefined };
-    }
-    const { begin, end } = logRangeAfter(namespace, since.version);
-    const [head, entries] = await Promise.all([
+    const { begin, end } = logRangeAfter(namespace, since?.version ?? ZERO_VERSION);
+    const [head, lock, entries] = await Promise.all([
       readHead(transaction, namespace),
-      transaction.getRange(begin, end, { limit: RECENT_COMMITS_MAX + 1 }),
+      readLock(transaction, namespace),
+      since === undefined ? [] : transaction.getRange(begin, end, { limit: RECENT_COMMITS_MAX + 1 }),
     ]);
-    if (entries.length > RECENT_COMMITS_MAX) return { head, since, commits: undefined };
-    let base = since;
+    if (since === undefined || entries.length > RECENT_COMMITS_MAX) return { head, lock, since, commits: undefined };
+    let base: Head = since;
     const commits = entries.map(({ key, value }) => {
       const commit = { base, version: versionOfKey(key), change: decodeChange(value) };
       base = headOf(commit.version, commit.change);
       return commit;
     });
-    return { head, since, commits };
+    return { head, lock, since, commits };
   }
 
   /** Remembers what a look found; answers the newer of its head and the one known. */
-  takeIn(namespace: NamespaceId, { head, since, commits }: HeadUpdate): Head {
+  takeIn(namespace: NamespaceId, { head, lock, since, commits }: HeadUpdate): Head {
     if (commits !== undefined && this.#known.get(namespace) === since) {
       for (const commit of commits) this.#onForeignCommit(namespace, commit);
     }
+    this.rememberLock(namespace, lock);
     return this.remember(namespace, head);
   }
 
@@ -101,11 +128,7 @@ export class Heads {
   async at(namespace: NamespaceId, version: Version): Promise<Head | undefined> {
     const known = this.#known.get(namespace);
     if (known?.version === version) return known;
-    return this.#engine.read(async (transaction) => {
-      if (version === ZERO_VERSION) return emptyHead(await readCreatedMs(transaction, namespace));
-      const entry = await transaction.get(logKey(namespace, version));
-      return entry && headOf(version, decodeChange(entry));
-    });
+    return this.#engine.read((transaction) => readHeadAt(transaction, namespace, version));
   }
 
   /** Takes in a head that was read or committed; answers the newer of it and the one known. */
@@ -115,6 +138,25 @@ export class Heads {
     this.#known.set(namespace, head);
     return head;
   }
+}
+
+/** The head as the commit `version` left it; undefined when the changelog does not have that one (any more). */
+export async function readHeadAt(
+  transaction: ReadTransaction,
+  namespace: NamespaceId,
+  version: Version,
+): Promise<Head | undefined> {
+  if (version === ZERO_VERSION) return emptyHead((await readMeta(transaction, namespace)).createdMs);
+  const entry = await transaction.get(logKey(namespace, version));
+  return entry && headOf(version, decodeChange(entry));
+}
+
+async function readLock(
+  transaction: ReadTransaction,
+  namespace: NamespaceId,
+): Promise<MaintenanceLock | undefined> {
+  const bytes = await transaction.get(lockKey(namespace));
+  return bytes && decodeLock(bytes);
 }
 
 function headOf(version: Version, { pageBytes, sizeBytes, timeMs }: ChangeRecord): Head {

@@ -41,7 +41,7 @@ export function readHosts(engine: Engine, self: DaemonId): Promise<HostStatus[]>
         self: daemon === self,
         leases: owners.filter(({ owner }) => owner === daemon).map(({ name }) => name),
         snapshots: pins.flatMap(({ namespace, pin }) =>
-          pin === undefined ? [] : [{ namespace, version: decodePin(pin).version }],
+          pin === undefined ? [] : [{ namespace, version: decodePin(pin).versions[0]! }],
         ),
       };
     };

@@ -5,7 +5,9 @@
 //   SEQUENCE  namespace | stage             → the last id issued
 //   STAGING   namespace, stage              → alive and a token | dead: a bulk commit that was not published
 //   DAEMON    daemon                        → its beat
-//   NAMESPACE id META                       → name, created
+//   POLICY                                  → retention of namespaces without a policy of their own
+//   REMOVED   namespace                     → its name: what is left of it is being removed
+//   NAMESPACE id META                       → name, created, parent of a fork, access proof, retention
 //   NAMESPACE id HEAD                       → version, page size, size, time
 //   NAMESPACE id PAGE    number, version    → page
 //   NAMESPACE id SHRINK  version            → page number past which nothing older is visible
@@ -15,10 +17,15 @@
 //   NAMESPACE id TIME    ms                 → version
 //   NAMESPACE id LEASE                      → token, owner
 //   NAMESPACE id WANTED                     → who asks for the lease
-//   NAMESPACE id PIN     daemon             → the oldest version open there, how long it is kept
+//   NAMESPACE id PIN     daemon             → the versions open there, how long they are kept
+//   NAMESPACE id TAG     name               → version
+//   NAMESPACE id FORK    child              → version that the fork goes on from
+//   NAMESPACE id WATERMARK                  → older versions are gone, but for those that are held
+//   NAMESPACE id COLLECTED                  → how far what they alone needed was removed
+//   NAMESPACE id LOCK                       → owner and versions of a maintenance lock
 //
 // STAGING is apart from the namespaces so that what a crash left is found without a look at every one.
-// The numbers are part of the format; those up to 15 are kept for tags and forks.
+// The numbers are part of the format.
 
 import { keyAfter } from '../kv/bytes.js';
 import { type KeyRange, packTuple, packVersionPrefix, tupleRange, unpackTuple } from '../kv/tuple.js';
@@ -31,6 +38,8 @@ const SEQUENCE = 2;
 const STAGING = 3;
 const NAMESPACE = 4;
 const DAEMON = 5;
+const POLICY = 6;
+const REMOVED = 7;
 
 const META = 0;
 const HEAD = 1;
@@ -43,6 +52,11 @@ const TIME = 7;
 const LEASE = 8;
 const WANTED = 9;
 const PIN = 10;
+const TAG = 11;
+const FORK = 12;
+const WATERMARK = 13;
+const COLLECTED = 14;
+const LOCK = 15;
 
 export type StageId = number & { readonly stageIdBrand?: never };
 
@@ -54,6 +68,11 @@ export const namespaceSequenceKey = packTuple(SEQUENCE, 0);
 export const stageSequenceKey = packTuple(SEQUENCE, 1);
 export const nameRange = tupleRange(packTuple(NAME));
 export const stagingRange = tupleRange(packTuple(STAGING));
+
+export const policyKey = packTuple(POLICY);
+export const removedRange = tupleRange(packTuple(REMOVED));
+export const removedKey = (namespace: NamespaceId): Buffer => packTuple(REMOVED, namespace);
+export const namespaceOfRemovedKey = (key: Buffer): NamespaceId => unpackTuple(key)[1] as NamespaceId;
 
 export const nameKey = (name: string): Buffer => packTuple(NAME, name);
 export const nameOfKey = (key: Buffer): string => unpackTuple(key)[1] as string;
@@ -82,6 +101,35 @@ export const daemonOfKey = (key: Buffer): DaemonId => unpackTuple(key).at(-1) as
 export const pinKey = (namespace: NamespaceId, daemon: DaemonId): Buffer =>
   packTuple(NAMESPACE, namespace, PIN, daemon);
 
+export const pinRange = (namespace: NamespaceId): KeyRange => tupleRange(packTuple(NAMESPACE, namespace, PIN));
+
+export const tagKey = (namespace: NamespaceId, name: string): Buffer => packTuple(NAMESPACE, namespace, TAG, name);
+export const tagRange = (namespace: NamespaceId): KeyRange => tupleRange(packTuple(NAMESPACE, namespace, TAG));
+export const tagOfKey = (key: Buffer): string => unpackTuple(key)[3] as string;
+
+export const forkKey = (namespace: NamespaceId, child: NamespaceId): Buffer =>
+  packTuple(NAMESPACE, namespace, FORK, child);
+export const forkRange = (namespace: NamespaceId): KeyRange => tupleRange(packTuple(NAMESPACE, namespace, FORK));
+export const childOfForkKey = (key: Buffer): NamespaceId => unpackTuple(key)[3] as NamespaceId;
+
+export const watermarkKey = (namespace: NamespaceId): Buffer => packTuple(NAMESPACE, namespace, WATERMARK);
+export const collectedKey = (namespace: NamespaceId): Buffer => packTuple(NAMESPACE, namespace, COLLECTED);
+export const lockKey = (namespace: NamespaceId): Buffer => packTuple(NAMESPACE, namespace, LOCK);
+
+/** Everything of a namespace. */
+export const namespaceRange = (namespace: NamespaceId): KeyRange => tupleRange(packTuple(NAMESPACE, namespace));
+
+/** Time entries up to and including `timeMs`. */
+export const timeRangeUpTo = (namespace: NamespaceId, timeMs: number): KeyRange => ({
+  begin: tupleRange(packTuple(NAMESPACE, namespace, TIME)).begin,
+  end: keyAfter(timeKey(namespace, timeMs)),
+});
+export const timeRangeAfter = (namespace: NamespaceId, timeMs: number): KeyRange => ({
+  begin: keyAfter(timeKey(namespace, timeMs)),
+  end: tupleRange(packTuple(NAMESPACE, namespace, TIME)).end,
+});
+export const timeOfKey = (key: Buffer): number => unpackTuple(key)[3] as number;
+
 export const logKey = (namespace: NamespaceId, version: Version): Buffer =>
   packTuple(NAMESPACE, namespace, LOG, { version });
 export const logKeyPrefix = (namespace: NamespaceId): Buffer => packVersionPrefix(NAMESPACE, namespace, LOG);
@@ -93,6 +141,17 @@ export const logRangeAfter = (namespace: NamespaceId, version: Version): KeyRang
 
 export const shrinkKeyPrefix = (namespace: NamespaceId): Buffer => packVersionPrefix(NAMESPACE, namespace, SHRINK);
 export const bulkKeyPrefix = (namespace: NamespaceId): Buffer => packVersionPrefix(NAMESPACE, namespace, BULK);
+
+/** Changelog entries of the commits from `version` on. */
+export const logRangeFrom = (namespace: NamespaceId, version: Version): KeyRange => ({
+  begin: logKey(namespace, version),
+  end: logRange(namespace).end,
+});
+
+export const shrinkKey = (namespace: NamespaceId, version: Version): Buffer =>
+  packTuple(NAMESPACE, namespace, SHRINK, { version });
+export const bulkKey = (namespace: NamespaceId, version: Version): Buffer =>
+  packTuple(NAMESPACE, namespace, BULK, { version });
 
 /** Shrink entries of the commits after `version`. */
 export const shrinkRangeAfter = (namespace: NamespaceId, version: Version): KeyRange =>
@@ -110,10 +169,34 @@ export function pageRangeUpTo(namespace: NamespaceId, page: PageNumber, version:
   return { begin, end: keyAfter(Buffer.concat([begin, Buffer.from(version, 'hex')])) };
 }
 
+/** The images of a page before `version`. */
+export const pageRangeBefore = (namespace: NamespaceId, page: PageNumber, version: Version): KeyRange => ({
+  begin: pageKeyPrefix(namespace, page),
+  end: pageKey(namespace, page, version),
+});
+export const pageKey = (namespace: NamespaceId, page: PageNumber, version: Version): Buffer =>
+  packTuple(NAMESPACE, namespace, PAGE, page, { version });
+/** The images of all pages from `first` to `last`. */
+export const pagesRange = (namespace: NamespaceId, first: PageNumber, last: PageNumber): KeyRange => ({
+  begin: packTuple(NAMESPACE, namespace, PAGE, first),
+  end: packTuple(NAMESPACE, namespace, PAGE, last + 1),
+});
+export const pageOfKey = (key: Buffer): PageNumber => unpackTuple(key)[3] as PageNumber;
+
 export const stagePageKey = (namespace: NamespaceId, stage: StageId, page: PageNumber): Buffer =>
   packTuple(NAMESPACE, namespace, STAGE, stage, page);
 export const stagePageRange = (namespace: NamespaceId, stage: StageId): KeyRange =>
   tupleRange(packTuple(NAMESPACE, namespace, STAGE, stage));
+/** The pages of a stage from `first` to `last`. */
+export const stagePagesRange = (
+  namespace: NamespaceId,
+  stage: StageId,
+  first: PageNumber,
+  last: PageNumber,
+): KeyRange => ({
+  begin: stagePageKey(namespace, stage, first),
+  end: packTuple(NAMESPACE, namespace, STAGE, stage, last + 1),
+});
 export const pageOfStagePageKey = (key: Buffer): PageNumber => unpackTuple(key)[4] as PageNumber;
 
 /** The version that a key of a versioned record (page, shrink, log, bulk) ends with. */

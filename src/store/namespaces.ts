@@ -1,4 +1,4 @@
-// Creating and finding namespaces. An id is never used twice.
+// Creating, finding, renaming namespaces, and what is kept with their names. An id is never used twice.
 
 import { MvfuseError } from '../errors.js';
 import type { Engine, ReadTransaction, Transaction } from '../kv/engine.js';
@@ -14,6 +14,7 @@ import {
   encodeHead,
   encodeMeta,
   encodeNumber,
+  type NamespaceMeta,
 } from './records.js';
 import type { Head, NamespaceId, NamespaceInfo } from './types.js';
 
@@ -22,39 +23,82 @@ export function emptyHead(createdMs: number): Head {
   return { version: ZERO_VERSION, pageBytes: PAGE_BYTES_DEFAULT, sizeBytes: 0, timeMs: createdMs };
 }
 
+/** A name that ends like this states the access proof. */
+const PROOF_IN_NAME = /:([0-9a-f]{64})$/;
+
 /** @throws INVALID_ARGUMENT, ALREADY_EXISTS, LIMIT */
 export async function createNamespace(engine: Engine, name: string, createdMs: number): Promise<NamespaceInfo> {
   validateNamespaceName(name);
   const { value } = await engine.transact(async (transaction) => {
-    if (await transaction.get(nameKey(name)))
-      throw new MvfuseError('ALREADY_EXISTS', `the namespace "${name}" exists already`);
-    const id = (await issueId(transaction, namespaceSequenceKey)) as NamespaceId;
-    if (id > NAMESPACE_ID_MAX) throw new MvfuseError('LIMIT', `a store holds at most ${NAMESPACE_ID_MAX} namespaces`);
+    const id = await issueNamespaceId(transaction, name);
     const head = emptyHead(createdMs);
+    const accessProof = PROOF_IN_NAME.exec(name)?.[1];
+    const meta = { name, createdMs, ...(accessProof === undefined ? {} : { accessProof }) };
     transaction.set(nameKey(name), encodeNumber(id));
-    transaction.set(metaKey(id), encodeMeta({ name, createdMs }));
+    transaction.set(metaKey(id), encodeMeta(meta));
     transaction.set(headKey(id), encodeHead(head));
-    return { id, name, createdMs, head };
+    return infoOf(id, meta, head, undefined);
   });
   return value;
+}
+
+/** An id for a name that nobody has. @throws ALREADY_EXISTS, LIMIT */
+export async function issueNamespaceId(transaction: Transaction, name: string): Promise<NamespaceId> {
+  if (await transaction.get(nameKey(name)))
+    throw new MvfuseError('ALREADY_EXISTS', `the namespace "${name}" exists already`);
+  const id = (await issueId(transaction, namespaceSequenceKey)) as NamespaceId;
+  if (id > NAMESPACE_ID_MAX) throw new MvfuseError('LIMIT', `a store holds at most ${NAMESPACE_ID_MAX} namespaces`);
+  return id;
+}
+
+/** @throws INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS */
+export async function renameNamespace(engine: Engine, name: string, newName: string): Promise<NamespaceInfo> {
+  validateNamespaceName(newName);
+  const { value } = await engine.transact(async (transaction) => {
+    const id = await readId(transaction, name);
+    if (newName !== name && (await transaction.get(nameKey(newName))))
+      throw new MvfuseError('ALREADY_EXISTS', `the namespace "${newName}" exists already`);
+    transaction.clear(nameKey(name));
+    transaction.set(nameKey(newName), encodeNumber(id));
+    transaction.set(metaKey(id), encodeMeta({ ...(await readMeta(transaction, id)), name: newName }));
+    return readInfo(transaction, id);
+  });
+  return value;
+}
+
+/** Changes what is kept with a namespace's name. @throws NOT_FOUND */
+export async function changeMeta(
+  engine: Engine,
+  namespace: NamespaceId,
+  change: (meta: NamespaceMeta) => NamespaceMeta,
+): Promise<void> {
+  await engine.transact(async (transaction) => {
+    transaction.set(metaKey(namespace), encodeMeta(change(await readMeta(transaction, namespace))));
+  });
 }
 
 /** @throws INVALID_ARGUMENT, NOT_FOUND */
 export function statNamespace(engine: Engine, name: string): Promise<NamespaceInfo> {
   validateNamespaceName(name);
   return engine.read(async (transaction) => {
-    const id = await transaction.get(nameKey(name));
-    if (id === undefined) throw new MvfuseError('NOT_FOUND', `there is no namespace "${name}"`);
-    return readInfo(transaction, name, decodeNamespaceId(id));
+    return readInfo(transaction, await readId(transaction, name));
   });
 }
 
-/** All of them, in the order of their names' UTF-8 bytes. */
-export function listNamespaces(engine: Engine): Promise<NamespaceInfo[]> {
+/** All of them, or those whose names begin with `prefix`, in the order of their names' UTF-8 bytes. */
+export function listNamespaces(engine: Engine, prefix = ''): Promise<NamespaceInfo[]> {
   return engine.read(async (transaction) => {
     const names = await transaction.getRange(nameRange.begin, nameRange.end);
-    return Promise.all(names.map(({ key, value }) => readInfo(transaction, nameOfKey(key), decodeNamespaceId(value))));
+    const wanted = names.filter(({ key }) => nameOfKey(key).startsWith(prefix));
+    return Promise.all(wanted.map(({ value }) => readInfo(transaction, decodeNamespaceId(value))));
   });
+}
+
+/** @throws NOT_FOUND */
+export async function readId(transaction: ReadTransaction, name: string): Promise<NamespaceId> {
+  const id = await transaction.get(nameKey(name));
+  if (id === undefined) throw new MvfuseError('NOT_FOUND', `there is no namespace "${name}"`);
+  return decodeNamespaceId(id);
 }
 
 /** @throws NOT_FOUND */
@@ -65,10 +109,10 @@ export async function readHead(transaction: ReadTransaction, namespace: Namespac
 }
 
 /** @throws NOT_FOUND */
-export async function readCreatedMs(transaction: ReadTransaction, namespace: NamespaceId): Promise<number> {
+export async function readMeta(transaction: ReadTransaction, namespace: NamespaceId): Promise<NamespaceMeta> {
   const bytes = await transaction.get(metaKey(namespace));
   if (bytes === undefined) throw missing(namespace);
-  return decodeMeta(bytes).createdMs;
+  return decodeMeta(bytes);
 }
 
 /** The next id of a sequence; two transactions that issue at once conflict. */
@@ -79,9 +123,27 @@ export async function issueId(transaction: Transaction, sequenceKey: Buffer): Pr
   return id;
 }
 
-async function readInfo(transaction: ReadTransaction, name: string, id: NamespaceId): Promise<NamespaceInfo> {
-  const [createdMs, head] = await Promise.all([readCreatedMs(transaction, id), readHead(transaction, id)]);
-  return { id, name, createdMs, head };
+/** @throws NOT_FOUND */
+export async function readInfo(transaction: ReadTransaction, id: NamespaceId): Promise<NamespaceInfo> {
+  const [meta, head] = await Promise.all([readMeta(transaction, id), readHead(transaction, id)]);
+  const parent = meta.parent && (await readMeta(transaction, meta.parent.namespace));
+  return infoOf(id, meta, head, parent?.name);
+}
+
+export function infoOf(
+  id: NamespaceId,
+  { name, createdMs, parent, accessProof }: NamespaceMeta,
+  head: Head,
+  parentName: string | undefined,
+): NamespaceInfo {
+  return {
+    id,
+    name,
+    createdMs,
+    head,
+    ...(parent === undefined ? {} : { parent: { namespace: parentName!, version: parent.version } }),
+    isProtected: accessProof !== undefined,
+  };
 }
 
 function missing(namespace: NamespaceId): MvfuseError {

@@ -1,7 +1,7 @@
 // The content of pages at a version: the newest image no newer than it, unless the file was cut since.
 //
-// An image is in page/ or in the stage of a bulk commit. What the cache does not have is read in one engine
-// transaction, all pages at once. From an engine that is elsewhere, pages that are read in order bring those that come
+// An image is in page/ or in the stage of a bulk commit; a fork that has none of a page has its parent's. What the cache
+// does not have is read in one engine transaction, all pages at once, which also sees that the version was not removed. From an engine that is elsewhere, pages that are read in order bring those that come
 // next along with them.
 
 import { MvfuseError } from '../errors.js';
@@ -9,6 +9,7 @@ import type { Engine, ReadTransaction } from '../kv/engine.js';
 import { READ_AHEAD_PAGES_MAX, READ_PAGES_MAX } from '../limits.js';
 import { type Version, ZERO_VERSION } from '../version.js';
 import { pageRangeUpTo, stagePageKey, versionOfKey } from './keys.js';
+import type { Lineages } from './lineage.js';
 import { type Bulk, hiddenSince, type NamespaceHistories, type NamespaceHistory } from './namespace-history.js';
 import type { PageCache } from './page-cache.js';
 import { decodePage } from './page-codec.js';
@@ -18,6 +19,22 @@ import type { Head, NamespaceId, PageNumber } from './types.js';
 interface Image {
   readonly version: Version;
   readonly stored: Buffer;
+}
+
+/** A namespace at a version, with what its pages are read by. */
+interface Layer {
+  readonly namespace: NamespaceId;
+  readonly version: Version;
+  readonly history: NamespaceHistory;
+}
+
+export interface PageReaderOptions {
+  readonly engine: Engine;
+  readonly cache: PageCache;
+  readonly histories: NamespaceHistories;
+  readonly lineages: Lineages;
+  /** @throws GONE when the version was removed, as the transaction sees it */
+  readonly requireReadable: (transaction: ReadTransaction, namespace: NamespaceId, version: Version) => Promise<void>;
 }
 
 /** Pages of a namespace that are read in order. */
@@ -31,13 +48,17 @@ export class PageReader {
   readonly #engine: Engine;
   readonly #cache: PageCache;
   readonly #histories: NamespaceHistories;
+  readonly #lineages: Lineages;
+  readonly #requireReadable: PageReaderOptions['requireReadable'];
   readonly #zeros = new Map<number, Buffer>();
   readonly #runs = new Map<NamespaceId, Run>();
 
-  constructor(engine: Engine, cache: PageCache, histories: NamespaceHistories) {
+  constructor({ engine, cache, histories, lineages, requireReadable }: PageReaderOptions) {
     this.#engine = engine;
     this.#cache = cache;
     this.#histories = histories;
+    this.#lineages = lineages;
+    this.#requireReadable = requireReadable;
   }
 
   async read(namespace: NamespaceId, head: Head, pages: readonly PageNumber[]): Promise<Buffer[]> {
@@ -63,8 +84,11 @@ export class PageReader {
   ): Promise<Map<PageNumber, Buffer>> {
     return this.#engine.read(
       async (transaction) => {
-        const history = await this.#histories.load(transaction, namespace, head.version);
-        const load = (page: PageNumber): Promise<Buffer> => this.#loadPage(transaction, history, namespace, head, page);
+        const [layers] = await Promise.all([
+          this.#layers(transaction, namespace, head.version),
+          this.#requireReadable(transaction, namespace, head.version),
+        ]);
+        const load = (page: PageNumber): Promise<Buffer> => this.#loadPage(transaction, layers, head, page);
         // Nobody asked for them yet: what is wrong with one concerns whoever does.
         const brought = Promise.allSettled(ahead.map(load));
         const loaded = await Promise.all(pages.map(async (page) => [page, await load(page)] as const));
@@ -87,21 +111,41 @@ export class PageReader {
     );
   }
 
+  /** The namespace and what it was forked from, the nearest first. */
+  async #layers(transaction: ReadTransaction, namespace: NamespaceId, version: Version): Promise<Layer[]> {
+    const layer = async (namespace: NamespaceId, version: Version): Promise<Layer> => ({
+      namespace,
+      version,
+      history: await this.#histories.load(transaction, namespace, version),
+    });
+    const [own, lineage] = await Promise.all([
+      layer(namespace, version),
+      this.#lineages.load(transaction, namespace),
+    ]);
+    const ancestors = lineage.map((ancestor) => layer(ancestor.namespace, ancestor.version));
+    return [own, ...(await Promise.all(ancestors))];
+  }
+
   async #loadPage(
     transaction: ReadTransaction,
-    history: NamespaceHistory,
-    namespace: NamespaceId,
-    head: Head,
+    layers: readonly Layer[],
+    { pageBytes, version }: Head,
     page: PageNumber,
   ): Promise<Buffer> {
-    const { version, pageBytes } = head;
-    const image = await findImage(transaction, history, namespace, page, version);
-    const hidden = hiddenSince(history, page, image?.version ?? ZERO_VERSION, version);
-    const isVisible = image !== undefined && hidden === undefined;
-    const content = isVisible
-      ? decodePage(image.stored, pageBytes, { namespace, page, version: image.version })
-      : this.#zerosOf(pageBytes);
-    this.#cache.put(namespace, page, isVisible ? image.version : (hidden ?? ZERO_VERSION), version, content);
+    const { namespace } = layers[0]!;
+    let from: Version | undefined;
+    let content: Buffer | undefined;
+    for (const layer of layers) {
+      const image = await findImage(transaction, layer, page);
+      const hidden = hiddenSince(layer.history, page, image?.version ?? ZERO_VERSION, layer.version);
+      if (image === undefined && hidden === undefined) continue;
+      // To the reader of a fork, what is older than the fork was there from the beginning.
+      from = layer === layers[0] ? (hidden ?? image!.version) : ZERO_VERSION;
+      if (hidden === undefined) content = decode(image!, pageBytes, layer, page);
+      break;
+    }
+    content ??= this.#zerosOf(pageBytes);
+    this.#cache.put(namespace, page, from ?? ZERO_VERSION, version, content);
     return content;
   }
 
@@ -112,13 +156,11 @@ export class PageReader {
   }
 }
 
-/** The newest image of the page written at or before `version`, visible or not. */
+/** The newest image of the page written at or before the layer's version, visible or not. */
 async function findImage(
   transaction: ReadTransaction,
-  history: NamespaceHistory,
-  namespace: NamespaceId,
+  { namespace, version, history }: Layer,
   page: PageNumber,
-  version: Version,
 ): Promise<Image | undefined> {
   const { begin, end } = pageRangeUpTo(namespace, page, version);
   const [pair] = await transaction.getRange(begin, end, { limit: 1, reverse: true });
@@ -132,6 +174,10 @@ async function findImage(
   return written;
 }
 
-function mayHold({ first, last }: Bulk, page: PageNumber): boolean {
+function decode({ version, stored }: Image, pageBytes: number, { namespace }: Layer, page: PageNumber): Buffer {
+  return decodePage(stored, pageBytes, { namespace, page, version });
+}
+
+export function mayHold({ first, last }: Bulk, page: PageNumber): boolean {
   return first <= page && page <= last;
 }

@@ -1,26 +1,57 @@
-// The face of the store: namespaces, versioned pages, commits. It joins the parts, which do the work:
-// heads (how fresh), page-reader and page-cache (reads), commit and stage (writes), namespace-history.
+// The face of the store: namespaces, versioned pages, commits, history. It joins the parts, which do the work:
+// heads (how fresh), page-reader and page-cache (reads), commit and stage (writes), namespace-history; moments, tags,
+// fork, maintenance-lock, removal and retention (what is kept, and what for).
 
-import { isMvfuseError } from '../errors.js';
+import { isMvfuseError, MvfuseError } from '../errors.js';
 import type { ClusterStatus, Engine, RoundTrips } from '../kv/engine.js';
 import { CHANGES_READ_MAX, COMMIT_BYTES_MAX, STAGE_CHUNK_BYTES_MAX, STORE_CLOSE_WAIT_MS_MAX } from '../limits.js';
+import type { Moment } from '../moment.js';
 import { settledWithin } from '../settle.js';
-import type { Version } from '../version.js';
+import { type Version, ZERO_VERSION } from '../version.js';
+import { changedPages } from './changed-pages.js';
 import { type CommitLimits, type CommittedMember, Committer, shrunkPage } from './commit.js';
+import { forkNamespace, isForkedOut } from './fork.js';
 import { requireFormat } from './format.js';
 import { type ForeignCommit, Heads } from './heads.js';
+import { readHeld, requireReadable } from './held-versions.js';
 import { type HostStatus, readHosts } from './hosts.js';
-import { logRange, logRangeAfter, versionOfKey } from './keys.js';
+import { logRangeAfter, versionOfKey } from './keys.js';
+import { Lineages } from './lineage.js';
+import { clearLock, setLock } from './maintenance-lock.js';
+import { readTimePoints, resolveMoment } from './moments.js';
 import { NamespaceHistories } from './namespace-history.js';
-import { createNamespace, listNamespaces, statNamespace } from './namespaces.js';
+import {
+  changeMeta,
+  createNamespace,
+  listNamespaces,
+  readInfo,
+  readMeta,
+  renameNamespace,
+  statNamespace,
+} from './namespaces.js';
+import { OpenVersions } from './open-versions.js';
 import { PageCache } from './page-cache.js';
 import { padPage, pageOfStored } from './page-codec.js';
 import { PageReader } from './page-reader.js';
-import type { SnapshotsOpen } from './pins.js';
 import { RecentChanges } from './recent-changes.js';
-import { decodeChange, toLogEntry } from './records.js';
+import { decodeChange } from './records.js';
+import { removeNamespace } from './removal.js';
+import { Retention, readDefaultPolicy, validatePolicy } from './retention.js';
 import { discardStage, listOutlivedStages, listStages, markDead, type StageName } from './stage.js';
-import type { Change, Commit, CommitRequest, Head, LogEntry, NamespaceId, NamespaceInfo, PageNumber } from './types.js';
+import { addTag, listTags, removeTag } from './tags.js';
+import type {
+  Change,
+  Commit,
+  CommitRequest,
+  Head,
+  MaintenanceLock,
+  NamespaceDetails,
+  NamespaceId,
+  NamespaceInfo,
+  PageNumber,
+  RetentionPolicy,
+  Tag,
+} from './types.js';
 import { type HostOptions, WriteLeases } from './write-leases.js';
 import { WriteLock } from './write-lock.js';
 
@@ -41,17 +72,32 @@ export interface PageStoreOptions {
   readonly limits?: Partial<CommitLimits>;
 }
 
+/** A version that is kept until it is closed. */
+export interface OpenVersion {
+  readonly head: Head;
+  close(): void;
+}
+
+export interface LogOptions {
+  readonly limit?: number;
+  /** Only those after this version. */
+  readonly after?: Version;
+}
+
 export class PageStore {
   readonly #engine: Engine;
   readonly #clock: () => number;
   readonly #heads: Heads;
   readonly #cache: PageCache;
   readonly #histories = new NamespaceHistories();
+  readonly #openVersions = new OpenVersions();
   readonly #changes = new RecentChanges();
   readonly #reader: PageReader;
   readonly #committer: Committer;
   readonly #writeLocks = new Map<NamespaceId, WriteLock>();
   readonly #leases: WriteLeases | undefined;
+  /** Policies, the removal of versions, and what it did. */
+  readonly retention: Retention;
   /** Whether the engine may have committed something that nobody was told of. */
   #doubtful = false;
   readonly #running = new Set<Promise<unknown>>();
@@ -66,8 +112,22 @@ export class PageStore {
       onForeignCommit: (namespace, commit) => this.#takeInForeign(namespace, commit),
     });
     this.#cache = new PageCache(cacheBytesMax);
-    this.#reader = new PageReader(engine, this.#cache, this.#histories);
     this.#leases = host && this.#createLeases(host);
+    this.retention = new Retention({
+      engine,
+      clock,
+      openVersions: this.#openVersions,
+      isShared: host !== undefined || !soleOwner,
+      ...(this.#leases === undefined ? {} : { forgetSilent: () => this.#leases!.forgetSilent() }),
+    });
+    this.#reader = new PageReader({
+      engine,
+      cache: this.#cache,
+      histories: this.#histories,
+      lineages: new Lineages(),
+      requireReadable: (transaction, namespace, version) =>
+        requireReadable(transaction, namespace, version, this.retention.open(namespace)),
+    });
     const defaults = { commitBytesMax: COMMIT_BYTES_MAX, stageChunkBytesMax: STAGE_CHUNK_BYTES_MAX };
     this.#committer = new Committer({
       engine,
@@ -105,14 +165,179 @@ export class PageStore {
     return statNamespace(this.#engine, name);
   }
 
-  /** All of them, ascending by the UTF-8 bytes of their names. */
-  listNamespaces(): Promise<NamespaceInfo[]> {
-    return listNamespaces(this.#engine);
+  /** All of them, or those whose names begin with `prefix`, ascending by the UTF-8 bytes of their names. */
+  listNamespaces(prefix?: string): Promise<NamespaceInfo[]> {
+    return listNamespaces(this.#engine, prefix);
   }
+
+  /** @throws INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS */
+  renameNamespace(name: string, newName: string): Promise<NamespaceInfo> {
+    return renameNamespace(this.#engine, name, newName);
+  }
+
+  /** What is kept of a namespace besides its pages. @throws NOT_FOUND */
+  details(namespace: NamespaceId): Promise<NamespaceDetails> {
+    return this.#engine.read(async (transaction) => {
+      const [info, meta, outlook, tags, all, policy, { lock }] = await Promise.all([
+        readInfo(transaction, namespace),
+        readMeta(transaction, namespace),
+        this.retention.outlook(transaction, namespace),
+        listTags(transaction, namespace),
+        readHeld(transaction, namespace, []),
+        readDefaultPolicy(transaction),
+        this.#heads.look(transaction, namespace),
+      ]);
+      const forks = all.filter(({ by }) => by === 'fork').map(({ name, version }) => ({ namespace: name, version }));
+      const own = meta.retention;
+      return { ...info, ...outlook, retention: own ?? policy, hasOwnRetention: own !== undefined, tags, forks, lock };
+    });
+  }
+
+  /** The namespace's own policy; undefined: the store's. @throws INVALID_ARGUMENT, NOT_FOUND */
+  async setRetention(namespace: NamespaceId, policy: RetentionPolicy | undefined): Promise<void> {
+    if (policy !== undefined) validatePolicy(policy);
+    await changeMeta(this.#engine, namespace, ({ retention: _, ...meta }) => ({
+      ...meta,
+      ...(policy === undefined ? {} : { retention: policy }),
+    }));
+  }
+
+  /** BLAKE3 of the secret that a mount must present, 64 hex digits; undefined where it needs none. @throws NOT_FOUND */
+  async accessProof(namespace: NamespaceId): Promise<string | undefined> {
+    return (await this.#engine.read((transaction) => readMeta(transaction, namespace))).accessProof;
+  }
+
+  /** @throws INVALID_ARGUMENT, NOT_FOUND */
+  async setAccessProof(namespace: NamespaceId, proof: string | undefined): Promise<void> {
+    if (proof !== undefined && !/^[0-9a-f]{64}$/.test(proof))
+      throw new MvfuseError('INVALID_ARGUMENT', 'an access proof is the BLAKE3 of a secret: 64 hex digits');
+    await changeMeta(this.#engine, namespace, ({ accessProof: _, ...meta }) => ({
+      ...meta,
+      ...(proof === undefined ? {} : { accessProof: proof }),
+    }));
+  }
+
+  /**
+   * The name is gone when it resolves; what it took is freed by retention.run() or purge().
+   * @throws NOT_FOUND; CONFLICT while forks go on from it; BUSY while it is locked, or is read and not `force`
+   */
+  async removeNamespace(name: string, options: { readonly force?: boolean } = {}): Promise<NamespaceId> {
+    const open = (namespace: NamespaceId) => this.retention.open(namespace);
+    const id = await removeNamespace(this.#engine, { name, force: options.force === true, open });
+    this.#heads.forget(id);
+    return id;
+  }
+
+  /**
+   * A namespace that begins with a version of another one and shares its pages.
+   * @throws INVALID_ARGUMENT, NOT_FOUND, GONE, ALREADY_EXISTS; LIMIT where `isForkedOut`
+   */
+  forkNamespace(source: NamespaceId, version: Version, name: string): Promise<NamespaceInfo> {
+    const open = this.retention.open(source);
+    return forkNamespace(this.#engine, { source, version, name, nowMs: this.#nowMs(), open });
+  }
+
+  /** Whether a fork of the namespace would be more than FORK_LEVELS_MAX deep. @throws NOT_FOUND */
+  isForkedOut(namespace: NamespaceId): Promise<boolean> {
+    return isForkedOut(this.#engine, namespace);
+  }
+
+  // --- moments
+
+  /** The version at a moment. @throws NOT_FOUND, GONE */
+  async resolve(namespace: NamespaceId, moment: Moment): Promise<Head> {
+    const { head, lock } = await this.#heads.state(namespace);
+    if (moment.kind === 'latest' && lock === undefined) return head;
+    const query = { namespace, moment, nowMs: this.#nowMs(), open: this.retention.open(namespace), lock };
+    return this.#engine.read((transaction) => resolveMoment(transaction, query));
+  }
+
+  /** The newest version at or before a time, and the oldest after it. */
+  timePoints(namespace: NamespaceId, timeMs: number): ReturnType<typeof readTimePoints> {
+    return this.#engine.read((transaction) => readTimePoints(transaction, namespace, timeMs));
+  }
+
+  /**
+   * Keeps a version readable until `close` is called. The newest version can be opened like any other.
+   * @throws NOT_FOUND, GONE
+   */
+  async openVersion(namespace: NamespaceId, version: Version): Promise<OpenVersion> {
+    const opened = this.#openVersions;
+    const open = async (): Promise<Head> => {
+      const head = await this.resolve(namespace, { kind: 'version', version });
+      opened.add(namespace, version);
+      return head;
+    };
+    if (this.#leases === undefined) {
+      const head = await opened.exclusively(open);
+      return { head, close: () => opened.remove(namespace, version) };
+    }
+    const head = await open();
+    const close = (): void => opened.remove(namespace, version);
+    try {
+      if (await this.#leases.pin(namespace, version)) return { head, close };
+    } catch (error) {
+      close();
+      throw error;
+    }
+    close();
+    throw new MvfuseError('GONE', `version ${version} was removed`);
+  }
+
+  listTags(namespace: NamespaceId): Promise<Tag[]> {
+    return this.#engine.read((transaction) => listTags(transaction, namespace));
+  }
+
+  /** @throws INVALID_ARGUMENT for a name, NOT_FOUND, GONE, ALREADY_EXISTS unless `move`, LIMIT */
+  addTag(namespace: NamespaceId, name: string, version: Version, options: { move?: boolean } = {}): Promise<Tag> {
+    const open = this.retention.open(namespace);
+    const { move = false } = options;
+    return addTag(this.#engine, { namespace, name, version, nowMs: this.#nowMs(), move, open });
+  }
+
+  /** @throws NOT_FOUND */
+  removeTag(namespace: NamespaceId, name: string): Promise<void> {
+    return removeTag(this.#engine, namespace, name);
+  }
+
+  // --- maintenance locks
+
+  /** The lock that is there now. */
+  async maintenanceLock(namespace: NamespaceId): Promise<MaintenanceLock | undefined> {
+    return (await this.#heads.state(namespace)).lock;
+  }
+
+  /**
+   * To be called by who may write the namespace: with its write lock, and its lease.
+   * @param version what the others read; the head when it is left out
+   * @throws BUSY while another owner has it; INVALID_ARGUMENT, NOT_FOUND, GONE
+   */
+  async lockNamespace(namespace: NamespaceId, owner: string, version?: Version): Promise<MaintenanceLock> {
+    const open = this.retention.open(namespace);
+    const lock = await setLock(this.#engine, { namespace, owner, version, nowMs: this.#nowMs(), open });
+    this.#heads.rememberLock(namespace, lock);
+    return lock;
+  }
+
+  /** To be called as lockNamespace. @throws CONFLICT when `owner` does not have it */
+  async unlockNamespace(namespace: NamespaceId, owner: string): Promise<void> {
+    await clearLock(this.#engine, namespace, owner);
+    this.#heads.rememberLock(namespace, undefined);
+  }
+
+  // --- pages
 
   /** The newest commit's: no older than any that was answered before the call. @throws NOT_FOUND */
   head(namespace: NamespaceId): Promise<Head> {
     return this.#heads.newest(namespace);
+  }
+
+  /** What `owner` reads as the newest: while another has a maintenance lock, what that one shows. @throws NOT_FOUND */
+  async headFor(namespace: NamespaceId, owner: string | undefined): Promise<Head> {
+    const { head, lock } = await this.#heads.state(namespace);
+    if (lock === undefined || lock.owner === owner || lock.version === head.version) return head;
+    // The lock holds it.
+    return (await this.headAt(namespace, lock.version))!;
   }
 
   /**
@@ -154,11 +379,11 @@ export class PageStore {
   }
 
   /**
-   * Tells those who share the store which versions are open here. `snapshots` is asked now and then;
-   * to be called once.
+   * Keeps what a mount reads, here and among those who share the store. `versions` is asked now and then; to be called once.
    */
-  pinSnapshots(snapshots: () => SnapshotsOpen): void {
-    this.#leases?.pin(snapshots);
+  pinSnapshots(versions: () => Iterable<readonly [NamespaceId, Version]>): void {
+    this.#openVersions.setMount(versions);
+    this.#leases?.appear();
   }
 
   /** Who shares the store; undefined where this process alone has it. */
@@ -200,12 +425,26 @@ export class PageStore {
     return this.#cache.usage;
   }
 
-  /** Commits of the namespace, the newest first; all of them without a limit. */
-  async log(namespace: NamespaceId, options: { limit?: number } = {}): Promise<LogEntry[]> {
-    const { begin, end } = logRange(namespace);
-    const range = { reverse: true, ...(options.limit === undefined ? {} : { limit: options.limit }) };
-    const entries = await this.#engine.read((transaction) => transaction.getRange(begin, end, range));
-    return entries.map(({ key, value }) => toLogEntry(versionOfKey(key), decodeChange(value)));
+  /** Every page that may not be the same in two versions, the older one first; see changedPages. */
+  changedPages(namespace: NamespaceId, from: Head, to: Head): Promise<Set<PageNumber> | 'all'> {
+    return changedPages(this.#engine, namespace, from, to);
+  }
+
+  /** Commits of the namespace that can be read, the newest first; all of them without a limit. */
+  async log(namespace: NamespaceId, options: LogOptions = {}): Promise<Change[]> {
+    const { limit, after = ZERO_VERSION } = options;
+    const { begin, end } = logRangeAfter(namespace, after);
+    const range = { reverse: true, ...(limit === undefined ? {} : { limit }) };
+    return this.#engine.read(async (transaction) => {
+      const [entries, { truncatedBefore, held }] = await Promise.all([
+        transaction.getRange(begin, end, range),
+        this.retention.outlook(transaction, namespace),
+      ]);
+      const kept = new Set(held.map(({ version }) => version));
+      return entries
+        .map(({ key, value }) => ({ version: versionOfKey(key), ...decodeChange(value) }))
+        .filter(({ version }) => version >= truncatedBefore || kept.has(version));
+    });
   }
 
   /** Commits after `version`, the oldest first; CHANGES_READ_MAX at a time, none when there are no more. */
@@ -216,6 +455,11 @@ export class PageStore {
     return entries.map(({ key, value }) => ({ version: versionOfKey(key), ...decodeChange(value) }));
   }
 
+  /** Gives space that is no longer used back to the disk, where the engine can; the bytes. */
+  async reclaim(): Promise<number> {
+    return (await this.#engine.reclaim?.()) ?? 0;
+  }
+
   /** Waits for the commits under way, at most STORE_CLOSE_WAIT_MS_MAX, passes its leases on, then closes the engine. */
   close(): Promise<void> {
     this.#closing ??= this.#finish();
@@ -223,6 +467,7 @@ export class PageStore {
   }
 
   async #finish(): Promise<void> {
+    await settledWithin([this.retention.stop()], STORE_CLOSE_WAIT_MS_MAX);
     await settledWithin(this.#running, STORE_CLOSE_WAIT_MS_MAX);
     if (this.#leases !== undefined) await settledWithin([this.#leases.close()], STORE_CLOSE_WAIT_MS_MAX);
     await this.#engine.close();
@@ -280,6 +525,7 @@ export class PageStore {
       engine: this.#engine,
       host,
       lockOf: (namespace) => this.writeLock(namespace),
+      snapshots: () => this.#openVersions.all(),
       look: (transaction, namespace) => this.#heads.look(transaction, namespace),
       takeIn: (namespace, update) => this.#heads.takeIn(namespace, update),
       onTaken: (namespace, token) => {
@@ -288,6 +534,10 @@ export class PageStore {
         this.#track(collecting).catch(() => {});
       },
     });
+  }
+
+  #nowMs(): number {
+    return Math.floor(this.#clock());
   }
 
   async #collect(stages: readonly StageName[]): Promise<void> {

@@ -7,7 +7,16 @@ import { MvfuseError } from '../errors.js';
 import { VERSION_BYTES, type Version, versionFromBytes, versionToBytes } from '../version.js';
 import type { DaemonId, StageId } from './keys.js';
 import { decodePageSet, encodePageSet } from './page-set.js';
-import type { Change, Head, LogEntry, NamespaceId, PageNumber } from './types.js';
+import type {
+  Change,
+  Head,
+  LogEntry,
+  MaintenanceLock,
+  NamespaceId,
+  PageNumber,
+  RetentionPolicy,
+  Tag,
+} from './types.js';
 
 /** The parts of a head that do not come from the engine. */
 export type HeadState = Omit<Head, 'version'>;
@@ -15,6 +24,24 @@ export type HeadState = Omit<Head, 'version'>;
 export interface NamespaceMeta {
   readonly name: string;
   readonly createdMs: number;
+  /** What it was forked from, and how many forks deep it is. */
+  readonly parent?: { readonly namespace: NamespaceId; readonly version: Version };
+  readonly depth?: number;
+  /** BLAKE3 of the secret that a mount must present, 64 hex digits. */
+  readonly accessProof?: string;
+  readonly retention?: RetentionPolicy;
+}
+
+/** How far a namespace was freed of what only removed versions needed. */
+export interface CollectedRecord {
+  /** The commits up to here have been followed. */
+  readonly upTo: Version;
+  /** Where the commit after it, or a look at every page, goes on; 0: at its beginning. */
+  readonly cursor: number;
+  /** Whether every page is being looked at, since something that was held is no longer. */
+  readonly isSweeping: boolean;
+  /** What was held last. */
+  readonly held: readonly Version[];
 }
 
 /** A commit whose pages are in a stage: `pageCount` of them, from `first` to `last`. */
@@ -133,31 +160,65 @@ export interface BeatRecord {
   readonly leaseMs: number;
 }
 
-export function encodeBeat(beat: BeatRecord): Buffer {
-  return Buffer.from(JSON.stringify(beat));
-}
+export const encodeBeat = (beat: BeatRecord): Buffer => encodeJson(beat);
+export const decodeBeat = (bytes: Buffer): BeatRecord => decodeJson(bytes, 'the sign of life of a daemon');
 
-export function decodeBeat(bytes: Buffer): BeatRecord {
-  try {
-    return JSON.parse(bytes.toString()) as BeatRecord;
-  } catch (cause) {
-    throw new MvfuseError('CORRUPT', 'the sign of life of a daemon is damaged', { cause });
-  }
-}
+export const encodeLock = (lock: MaintenanceLock): Buffer => encodeJson(lock);
+export const decodeLock = (bytes: Buffer): MaintenanceLock => decodeJson(bytes, 'a maintenance lock');
 
-/** The oldest version that a daemon has open, and how long after its last sign of life that still counts. */
+export const encodePolicy = (policy: RetentionPolicy): Buffer => encodeJson(policy);
+export const decodePolicy = (bytes: Buffer): RetentionPolicy => decodeJson(bytes, 'a retention policy');
+
+/** The versions that a daemon has open, and how long after its last sign of life that still counts. */
 export interface PinRecord {
-  readonly version: Version;
+  /** Ascending, at least one. */
+  readonly versions: readonly Version[];
   readonly keptMs: number;
 }
 
-export function encodePin({ version, keptMs }: PinRecord): Buffer {
-  return Buffer.concat([versionToBytes(version), encodeNumber(keptMs)]);
+export function encodePin({ versions: [oldest, ...others], keptMs }: PinRecord): Buffer {
+  return Buffer.concat([versionToBytes(oldest!), encodeNumber(keptMs), ...others.map(versionToBytes)]);
 }
 
 export function decodePin(bytes: Buffer): PinRecord {
   requireBytes(bytes, VERSION_BYTES + 8, 'pin');
-  return { version: versionFromBytes(bytes), keptMs: decodeNumber(bytes.subarray(VERSION_BYTES)) };
+  const others = decodeVersions(bytes.subarray(VERSION_BYTES + 8));
+  return { versions: [versionFromBytes(bytes), ...others], keptMs: decodeNumber(bytes.subarray(VERSION_BYTES)) };
+}
+
+export function encodeTag({ version, createdMs }: Omit<Tag, 'name'>): Buffer {
+  return Buffer.concat([versionToBytes(version), encodeNumber(createdMs)]);
+}
+
+export function decodeTag(bytes: Buffer): Omit<Tag, 'name'> {
+  requireBytes(bytes, VERSION_BYTES + 8, 'tag');
+  return { version: versionFromBytes(bytes), createdMs: decodeNumber(bytes.subarray(VERSION_BYTES)) };
+}
+
+export function decodeVersion(bytes: Buffer): Version {
+  requireBytes(bytes, VERSION_BYTES, 'version');
+  return versionFromBytes(bytes);
+}
+
+export function encodeCollected({ upTo, cursor, isSweeping, held }: CollectedRecord): Buffer {
+  const state = Buffer.concat([encodeNumber(cursor), Buffer.from([isSweeping ? 1 : 0])]);
+  return Buffer.concat([versionToBytes(upTo), state, ...held.map(versionToBytes)]);
+}
+
+export function decodeCollected(bytes: Buffer): CollectedRecord {
+  const fixed = VERSION_BYTES + 8 + 1;
+  requireBytes(bytes, fixed, 'record of a collection');
+  return {
+    upTo: versionFromBytes(bytes),
+    cursor: decodeNumber(bytes.subarray(VERSION_BYTES)),
+    isSweeping: bytes[fixed - 1] === 1,
+    held: decodeVersions(bytes.subarray(fixed)),
+  };
+}
+
+function decodeVersions(bytes: Buffer): Version[] {
+  const count = Math.floor(bytes.length / VERSION_BYTES);
+  return Array.from({ length: count }, (_, index) => versionFromBytes(bytes.subarray(index * VERSION_BYTES)));
 }
 
 export function encodeNumber(value: number): Buffer {
@@ -171,15 +232,19 @@ export function decodeNumber(bytes: Buffer): number {
   return Number(bytes.readBigUInt64BE());
 }
 
-export function encodeMeta(meta: NamespaceMeta): Buffer {
-  return Buffer.from(JSON.stringify(meta));
+export const encodeMeta = (meta: NamespaceMeta): Buffer => encodeJson(meta);
+export const decodeMeta = (bytes: Buffer): NamespaceMeta => decodeJson(bytes, 'the description of a namespace');
+
+function encodeJson(value: object): Buffer {
+  return Buffer.from(JSON.stringify(value));
 }
 
-export function decodeMeta(bytes: Buffer): NamespaceMeta {
+/** @throws CORRUPT */
+function decodeJson<T>(bytes: Buffer, what: string): T {
   try {
-    return JSON.parse(bytes.toString()) as NamespaceMeta;
+    return JSON.parse(bytes.toString()) as T;
   } catch (cause) {
-    throw new MvfuseError('CORRUPT', 'the description of a namespace is damaged', { cause });
+    throw new MvfuseError('CORRUPT', `${what} is damaged`, { cause });
   }
 }
 

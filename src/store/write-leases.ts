@@ -22,11 +22,12 @@ import {
   LEASE_MARGIN,
   LEASE_POLL_MS,
   LEASE_YIELD_MS,
+  PIN_MS_MAX,
 } from '../limits.js';
 import type { Version } from '../version.js';
 import { Wakeup } from '../wakeup.js';
 import type { HeadUpdate } from './heads.js';
-import { type DaemonId, daemonKey, daemonRange, leaseKey, pinKey, wantedKey } from './keys.js';
+import { type DaemonId, daemonKey, daemonOfKey, daemonRange, leaseKey, pinKey, wantedKey } from './keys.js';
 import { Pins, type SnapshotsOpen } from './pins.js';
 import {
   type BeatRecord,
@@ -61,6 +62,8 @@ export interface WriteLeasesOptions {
   readonly engine: Engine;
   readonly host: HostOptions;
   readonly lockOf: (namespace: NamespaceId) => WriteLock;
+  /** What is open in this process. */
+  readonly snapshots: () => SnapshotsOpen;
   /** Reads the head within the transaction that takes a lease; what it found is taken in once that is committed. */
   readonly look: (transaction: ReadTransaction, namespace: NamespaceId) => Promise<HeadUpdate>;
   readonly takeIn: (namespace: NamespaceId, update: HeadUpdate) => void;
@@ -102,12 +105,16 @@ export class WriteLeases {
   readonly #engine: Engine;
   readonly #host: HostOptions;
   readonly #held = new Map<NamespaceId, Lease>();
-  readonly #sightings: Sightings;
+  readonly #sightings: Sightings<NamespaceId>;
+  /** Of all processes that share the store. */
+  readonly #daemonSightings: Sightings<DaemonId>;
   readonly #pins = new Pins(this.daemon);
   readonly #yieldUntilMs = new Map<NamespaceId, number>();
   readonly #closed = new AbortController();
-  /** Undefined in a process that serves no mount. */
-  #snapshots: (() => SnapshotsOpen) | undefined;
+  /** Asked with each sign of life. */
+  readonly #snapshots: () => SnapshotsOpen;
+  /** Whether the others are to see that this process is there, whatever it holds. */
+  #isPresent = false;
   /** Of the last sign of life; no two are alike. */
   #beat = 0;
   /** Whether the others can see that this process is there. */
@@ -119,7 +126,9 @@ export class WriteLeases {
     this.#options = options;
     this.#engine = options.engine;
     this.#host = options.host;
+    this.#snapshots = options.snapshots;
     this.#sightings = new Sightings(options.host.bootTimeMs);
+    this.#daemonSightings = new Sightings(options.host.bootTimeMs);
   }
 
   /** Whether nobody else can have committed to the namespace by now. */
@@ -181,12 +190,36 @@ export class WriteLeases {
     }
   }
 
-  /** From now on this process shows that it is there, and the oldest snapshots that `snapshots` tells of are kept for it. */
-  pin(snapshots: () => SnapshotsOpen): void {
-    this.#snapshots = snapshots;
+  /** From now on this process shows that it is there, and what it has open is kept for it. */
+  appear(): void {
+    if (this.#isPresent) return;
+    this.#isPresent = true;
     this.#startBeating();
     // What is left shows only in the status.
     this.#forgetGone().catch(() => undefined);
+  }
+
+  /** Resolves when the others can see that the version is open here; false when it was removed before. @throws STORE_FAILED */
+  async pin(namespace: NamespaceId, version: Version): Promise<boolean> {
+    this.appear();
+    if (this.#pins.isPinned(namespace, version)) return true;
+    // A sign of life that is under way may have been made before.
+    await this.#beating?.catch(() => undefined);
+    await this.#renew();
+    return this.#pins.isPinned(namespace, version);
+  }
+
+  /** Removes the signs of life of processes that have given none for as long as what they have open is kept for them. */
+  async forgetSilent(): Promise<void> {
+    const beats = await this.#engine.read((transaction) => transaction.getRange(daemonRange.begin, daemonRange.end));
+    for (const { key, value } of beats) {
+      const { beat, leaseMs } = decodeBeat(value);
+      const keptMs = Math.max(leaseMs, PIN_MS_MAX);
+      if (!this.#daemonSightings.outlived(daemonOfKey(key), 0, { beat, leaseMs: keptMs })) continue;
+      await this.#engine.transact(async (transaction) => {
+        if ((await transaction.get(key))?.equals(value)) transaction.clear(key);
+      });
+    }
   }
 
   /** Passes everything on. */
@@ -200,7 +233,7 @@ export class WriteLeases {
     for (const lease of leases) lease.ended.abort();
     const over = async (transaction: Transaction): Promise<void> => {
       await Promise.all(leases.map((lease) => this.#giveUp(transaction, lease)));
-      this.#pins.write(transaction, []);
+      await this.#pins.write(transaction, new Map());
       transaction.clear(daemonKey(this.daemon));
     };
     // Where that fails, the others wait until the lease's time is over.
@@ -294,7 +327,7 @@ export class WriteLeases {
     if (this.#closed.signal.aborted) return;
     const next = (): void => {
       this.#timer = undefined;
-      if (this.#held.size > 0 || this.#snapshots !== undefined) this.#startBeating();
+      if (this.#held.size > 0 || this.#isPresent) this.#startBeating();
     };
     const pauseMs = Math.min(this.#host.leaseMs / LEASE_BEATS, LEASE_BEAT_MS_MAX);
     this.#timer ??= setTimeout(() => this.#renew().then(next, next), pauseMs);
@@ -320,16 +353,20 @@ export class WriteLeases {
 
   async #renewOnce(): Promise<void> {
     const leases = [...this.#held.values()].filter(({ releasing }) => releasing === undefined);
-    const snapshots = this.#snapshots?.() ?? [];
-    if (leases.length === 0 && this.#snapshots === undefined) return;
+    const snapshots = this.#snapshots();
+    if (leases.length === 0 && !this.#isPresent) return;
     const { value, version } = await this.#engine.transact(async (transaction) => {
       const sentMs = this.#host.bootTimeMs();
-      const [records, wanted] = await Promise.all([
+      const [records, wanted, known] = await Promise.all([
         Promise.all(leases.map(({ namespace }) => readLease(transaction, namespace))),
         Promise.all(leases.map(({ namespace }) => transaction.snapshot.get(wantedKey(namespace)))),
+        transaction.get(daemonKey(this.daemon)),
       ]);
+      // Who was taken for dead has nothing pinned any more.
+      if (known === undefined) this.#pins.forget();
+      const written = await this.#pins.write(transaction, snapshots);
       this.#writeBeat(transaction);
-      return { sentMs, records, wanted, written: this.#pins.write(transaction, snapshots) };
+      return { sentMs, records, wanted, written };
     });
     value.written();
     this.#registered = true;

@@ -1,0 +1,62 @@
+// Forks a namespace: at once where the pages can be shared, by copying them where it is too deep already.
+
+import { lockBytePage } from '../sqlite/lock-bytes.js';
+import { bytesOfPage } from '../store/page-count.js';
+import type { PageStore } from '../store/page-store.js';
+import type { Head, NamespaceId, NamespaceInfo, Page } from '../store/types.js';
+import type { Version } from '../version.js';
+import type { Progressing } from './compare.js';
+import { allPages, pageBatches } from './pages.js';
+
+export interface ForkOf {
+  readonly source: NamespaceId;
+  readonly version: Version;
+  readonly name: string;
+}
+
+/**
+ * The new namespace; it has its name only when it is whole.
+ * @throws INVALID_ARGUMENT, NOT_FOUND, GONE, ALREADY_EXISTS, and the signal's reason
+ */
+export async function forkNamespace(
+  store: PageStore,
+  { source, version, name }: ForkOf,
+  options: Progressing = {},
+): Promise<NamespaceInfo> {
+  if (!(await store.isForkedOut(source))) return store.forkNamespace(source, version, name);
+  const proof = await store.accessProof(source);
+  const unfinished = await store.createNamespace(`.${name.slice(0, 40)}.${Date.now().toString(36)}.unfinished`);
+  const opened = await store.openVersion(source, version);
+  try {
+    if (proof !== undefined) await store.setAccessProof(unfinished.id, proof);
+    const { pageBytes, sizeBytes } = opened.head;
+    const pages = copiedPages(store, source, opened.head, options);
+    await store.acquireLease(unfinished.id, 0);
+    await store.commit([{ namespace: unfinished.id, base: unfinished.head.version, pageBytes, sizeBytes, pages }]);
+    return await store.renameNamespace(unfinished.name, name);
+  } catch (error) {
+    await store.retention.purge(await store.removeNamespace(unfinished.name, { force: true })).catch(() => undefined);
+    throw error;
+  } finally {
+    opened.close();
+  }
+}
+
+async function* copiedPages(
+  store: PageStore,
+  namespace: NamespaceId,
+  head: Head,
+  { onProgress, signal }: Progressing,
+): AsyncGenerator<Page> {
+  const total = Math.ceil(head.sizeBytes / head.pageBytes);
+  let done = 0;
+  for (const numbers of pageBatches(allPages(head))) {
+    signal?.throwIfAborted();
+    for (const [index, page] of (await store.readPages(namespace, head, numbers)).entries()) {
+      const number = numbers[index]!;
+      if (number !== lockBytePage(head.pageBytes)) yield { number, data: page.subarray(0, bytesOfPage(head, number)) };
+    }
+    done += numbers.length;
+    onProgress?.({ done, total });
+  }
+}
