@@ -39,11 +39,11 @@ async function daemonsStatus(options: ServiceOptions, { daemon, mounts, cache }:
   });
 }
 
-function describe(url: string, { daemons, storeBytes, namespaces, hosts, cluster }: MachineStatus): string[] {
+function describe(url: string, { daemon, daemons, storeBytes, namespaces, hosts, cluster }: MachineStatus): string[] {
   const size = storeBytes === undefined ? '' : `, ${megabytes(storeBytes)}`;
   const lines = [`store    ${url}: ${namespaces} namespaces${size}`];
   if (cluster !== undefined) lines.push(...describeCluster(cluster));
-  if (hosts !== undefined) lines.push(...hosts.filter((host) => !host.self || daemons.length > 0).map(describeHost));
+  if (hosts !== undefined) lines.push(...hosts.filter(({ self }) => !self || daemon !== undefined).map(describeHost));
   else if (daemons.length === 0) lines.push('daemon   none runs');
   return [...lines, ...daemons.flatMap(describeDaemon)];
 }

@@ -47,8 +47,12 @@ export async function hostOptions(
   return { name: hostname(), pid: process.pid, identity, isGone, bootTimeMs, leaseMs, leaseReads };
 }
 
-/** Runs `use` with the service on the store that the options name, and closes it. */
-export async function withService<T>(options: ServiceOptions, use: (service: StoreService) => Promise<T>): Promise<T> {
+/** Runs `use` with the service on the store that the options, or its URL alone, name, and closes it. */
+export async function withService<T>(
+  named: ServiceOptions | string,
+  use: (service: StoreService) => Promise<T>,
+): Promise<T> {
+  const options = typeof named === 'string' ? { store: named } : named;
   const service = (await connectDaemon(options)) ?? localService(await openStore(options.store), storeDirectory(options.store));
   try {
     return await use(service);

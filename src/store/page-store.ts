@@ -52,7 +52,7 @@ import type {
   RetentionPolicy,
   Tag,
 } from './types.js';
-import { type HostOptions, WriteLeases } from './write-leases.js';
+import { type HostOptions, type SignOfLife, WriteLeases } from './write-leases.js';
 import { WriteLock } from './write-lock.js';
 
 export interface PageStoreOptions {
@@ -394,6 +394,11 @@ export class PageStore {
   /** See Engine.cluster. */
   async cluster(): Promise<ClusterStatus | undefined> {
     return this.#engine.cluster?.();
+  }
+
+  /** How long others that share the store have seen nothing of this daemon; undefined without others, and without a mount. */
+  get signOfLife(): SignOfLife | undefined {
+    return this.#leases?.signOfLife;
   }
 
   /** See Engine.roundTrips. */

@@ -71,6 +71,12 @@ export interface WriteLeasesOptions {
   readonly onTaken: (namespace: NamespaceId, token: number) => void;
 }
 
+/** How long a process has been silent, and after which time others may take what it has. */
+export interface SignOfLife {
+  readonly silentMs: number;
+  readonly leaseMs: number;
+}
+
 /** What a commit under a lease is checked by. */
 export interface Fence {
   readonly token: number;
@@ -117,6 +123,8 @@ export class WriteLeases {
   #isPresent = false;
   /** Of the last sign of life; no two are alike. */
   #beat = 0;
+  /** When the last sign of life that reached the store was sent. */
+  #seenMs: number | undefined;
   /** Whether the others can see that this process is there. */
   #registered = false;
   #beating: Promise<void> | undefined;
@@ -129,6 +137,12 @@ export class WriteLeases {
     this.#snapshots = options.snapshots;
     this.#sightings = new Sightings(options.host.bootTimeMs);
     this.#daemonSightings = new Sightings(options.host.bootTimeMs);
+  }
+
+  /** Of a process that serves a mount: how long the others have seen nothing of it. */
+  get signOfLife(): SignOfLife | undefined {
+    if (this.#snapshots === undefined || this.#seenMs === undefined) return undefined;
+    return { silentMs: this.#host.bootTimeMs() - this.#seenMs, leaseMs: this.#host.leaseMs };
   }
 
   /** Whether nobody else can have committed to the namespace by now. */
@@ -370,6 +384,7 @@ export class WriteLeases {
     });
     value.written();
     this.#registered = true;
+    this.#seenMs = value.sentMs;
     for (const [index, lease] of leases.entries()) {
       const { token, owner } = value.records[index]!;
       if (owner !== this.daemon || token !== lease.token) {
