@@ -58,7 +58,7 @@ async function countCost(what: string, mode: string, statements: readonly string
 /** Requests of one transaction, and the commits of all. */
 async function runOn(mount: FaultMount, warmUp: readonly string[], statements: readonly string[]) {
   const client = new Client();
-  const log = () => withService(mount.storeUrl, (service) => service.log('test', LOG_ENTRIES_MAX));
+  const log = () => withService(mount.storeUrl, (service) => service.log('test', { limit: LOG_ENTRIES_MAX }));
   try {
     await client.open(mount.path());
     for (const sql of warmUp) await client.exec(sql);

@@ -5,8 +5,9 @@ import { homedir } from 'node:os';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { MvfuseError } from './errors.js';
 import { NAMESPACE_NAME_BYTES_MAX } from './limits.js';
+import { type Moment, parseMoment } from './moment.js';
+import { LOCK_PREFIX, validateOwner } from './store/maintenance-lock.js';
 import { validateNamespaceName } from './store/namespace-name.js';
-import { parseVersion, type Version } from './version.js';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -17,8 +18,10 @@ export type LogFormat = (typeof LOG_FORMATS)[number];
 export interface NamespaceMapping {
   readonly fileName: string;
   readonly namespace: string;
-  /** Set where the file shows one version for ever. */
-  readonly version: Version | undefined;
+  /** Set where the file shows one version for ever: that of this moment. */
+  readonly moment: Moment | undefined;
+  /** Set where it is for the owner of a maintenance lock. */
+  readonly owner: string | undefined;
 }
 
 /** `sqlite:` under the user's data directory. */
@@ -28,7 +31,7 @@ export function defaultStoreUrl(environment: NodeJS.ProcessEnv = process.env): s
 }
 
 /**
- * `file=namespace[@version],…`; a lone name stands for both.
+ * `file=namespace[@moment],…`; a lone name stands for both.
  * @throws INVALID_ARGUMENT naming the part that is wrong
  */
 export function parseNamespaces(text: string): NamespaceMapping[] {
@@ -45,20 +48,29 @@ function parseMapping(part: string): NamespaceMapping {
   const equals = part.indexOf('=');
   const target = equals === -1 ? part : part.slice(equals + 1);
   if (part === '' || target === '') {
-    throw new MvfuseError('INVALID_ARGUMENT', `"${part}" is no namespace mapping: file=namespace[@version] is needed`);
+    throw new MvfuseError('INVALID_ARGUMENT', `"${part}" is no namespace mapping: file=namespace[@moment] is needed`);
   }
-  const { namespace, version } = parseTarget(target);
+  const { namespace, moment } = splitTarget(target);
   const fileName = equals === -1 ? namespace : part.slice(0, equals);
   validateFileName(fileName);
-  return { fileName, namespace, version };
+  const owner = moment?.startsWith(LOCK_PREFIX) === true ? moment.slice(LOCK_PREFIX.length) : undefined;
+  if (owner !== undefined) validateOwner(owner);
+  const shown = moment === undefined || owner !== undefined ? undefined : parseMoment(moment);
+  return { fileName, namespace, moment: shown, owner };
 }
 
-/** `namespace[@version]`. @throws INVALID_ARGUMENT */
-export function parseTarget(text: string): { namespace: string; version: Version | undefined } {
+/** `namespace[@moment]`; without one, the latest. @throws INVALID_ARGUMENT */
+export function parseTarget(text: string): { namespace: string; moment: string } {
+  const { namespace, moment = 'latest' } = splitTarget(text);
+  parseMoment(moment);
+  return { namespace, moment };
+}
+
+function splitTarget(text: string): { namespace: string; moment: string | undefined } {
   const at = text.indexOf('@');
   const namespace = at === -1 ? text : text.slice(0, at);
   validateNamespaceName(namespace);
-  return { namespace, version: at === -1 ? undefined : parseVersion(text.slice(at + 1)) };
+  return { namespace, moment: at === -1 ? undefined : text.slice(at + 1) };
 }
 
 /** @throws INVALID_ARGUMENT for a name that SQLite or the mount itself gives a meaning */

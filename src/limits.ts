@@ -98,6 +98,9 @@ export const NAMESPACE_NAME_BYTES_MAX = 200;
 /** Tag names: they are part of file names, of which Linux allows 255 bytes with the namespace's before them. */
 export const TAG_NAME_BYTES_MAX = 100;
 
+/** Tags, and versions, that the directory of a database's history lists: the newest of each. */
+export const SNAPSHOTS_LISTED_MAX = 100;
+
 /** Tags of a namespace: each step of a collection reads them all. */
 export const TAGS_MAX = 10_000;
 

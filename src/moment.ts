@@ -25,7 +25,8 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   w: 604_800_000,
 };
 const DURATION = /^(?:\d+(?:ms|s|m|h|d|w))+$/;
-const DATE = /^(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?([Zz]|[+-]\d{2}(?::?\d{2})?)?)?$/;
+const DATE =
+  /^(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?([Zz]|[+-]\d{2}(?::?\d{2})?)?)?$/;
 const EXAMPLES =
   'a moment is a version (20 hex digits), a tag, latest, a time such as 2026-11-20T10:00:00Z, 2026-11-20 or one with a zone (+01:00), or how long ago, such as -5m, -2h30m or -1d';
 /** Names that SQLite makes of a file's name must never cost a look into the store. */

@@ -79,7 +79,10 @@ export interface Difference {
 }
 
 /** One line of the log. */
-export type LogLine = LogEntry & { readonly pages?: readonly PageNumber[] | undefined; readonly tags: readonly string[] };
+export type LogLine = LogEntry & {
+  readonly pages?: readonly PageNumber[] | undefined;
+  readonly tags: readonly string[];
+};
 
 export interface LogQuery {
   readonly limit: number;

@@ -43,11 +43,11 @@ export function exportCommand(): Command {
 
 /** The file appears whole, and durable, or not at all. */
 export async function exportToFile(options: ServiceOptions, target: string, file: string): Promise<Head> {
-  const { namespace, version } = parseTarget(target);
+  const { namespace, moment } = parseTarget(target);
   const partial = `${file}.${randomUUID()}.partial`;
   try {
     const head = await withService(options, async (service) => {
-      const content = await service.exportVersion(namespace, version ?? 'latest');
+      const content = await service.exportVersion(namespace, moment);
       const pieces = withProgress('export', content.head.sizeBytes, content.bytes);
       await pipeline(pieces, createWriteStream(partial, { flags: 'wx', flush: true }));
       return content.head;

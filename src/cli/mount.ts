@@ -14,7 +14,7 @@ import {
   resolveMountpoint,
   spillDirectory,
 } from '../config.js';
-import { isMvfuseError, MvfuseError } from '../errors.js';
+import { isMvfuseError } from '../errors.js';
 import type { Mount, MountEntry } from '../fuse/mount.js';
 import { storeDirectory } from '../kv/open.js';
 import { createLogger } from '../logger.js';
@@ -140,7 +140,7 @@ function mountState(
     if (mount === undefined) return 'it is not mounted yet, or not any more';
     return isMountedOn(mountpoint) ? undefined : 'it was unmounted; programs that have files open still use it';
   };
-  const live = options.readOnly ? [] : mappings.filter(({ version }) => version === undefined);
+  const live = options.readOnly ? [] : mappings.filter(({ moment }) => moment === undefined);
   return { mountpoint, problem: problem(), namespaces: live.map(({ namespace }) => namespace) };
 }
 
@@ -190,19 +190,16 @@ async function serve(options: Options, { log, store, mountpoint, mappings, direc
 async function entryOf(store: PageStore, mapping: NamespaceMapping, create: boolean): Promise<MountEntry> {
   const namespace = await findNamespace(store, mapping, create);
   const entry = { name: mapping.fileName, namespace: namespace.id, namespaceName: namespace.name };
-  if (mapping.version === undefined) return entry;
-  const pinned = await store.headAt(namespace.id, mapping.version);
-  if (pinned === undefined) {
-    throw new MvfuseError('NOT_FOUND', `namespace "${namespace.name}" has no version ${mapping.version}`);
-  }
-  return { ...entry, pinned };
+  if (mapping.owner !== undefined) return { ...entry, owner: mapping.owner };
+  if (mapping.moment === undefined) return entry;
+  return { ...entry, pinned: await store.resolve(namespace.id, mapping.moment) };
 }
 
 async function findNamespace(store: PageStore, mapping: NamespaceMapping, create: boolean): Promise<NamespaceInfo> {
   try {
     return await store.statNamespace(mapping.namespace);
   } catch (error) {
-    if (!create || mapping.version !== undefined || !isMvfuseError(error, 'NOT_FOUND')) throw error;
+    if (!create || mapping.moment !== undefined || !isMvfuseError(error, 'NOT_FOUND')) throw error;
     return createNamespace(store, mapping.namespace);
   }
 }

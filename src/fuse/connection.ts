@@ -83,11 +83,10 @@ export class Connection {
     return this.#handles.size > 0;
   }
 
-  /** The oldest version that is read here. */
-  get oldestVersion(): Version | undefined {
+  /** The versions that are read here. */
+  get versions(): Version[] {
     const { head } = this.transaction;
-    const versions = head === undefined ? this.#plain.versions : [...this.#plain.versions, head.version];
-    return versions.sort()[0];
+    return head === undefined ? this.#plain.versions : [...this.#plain.versions, head.version];
   }
 
   /** The threads that have the database open. */

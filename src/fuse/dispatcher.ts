@@ -245,9 +245,10 @@ export class Dispatcher {
       const { absentTtlMs } = found;
       return (session, unique) => session.replyEntry(unique, { nodeid: 0, entryTtlMs: absentTtlMs, attrTtlMs: 0 });
     }
-    const entry = await this.#entry(found);
+    const { node, entryTtlMs } = 'node' in found ? found : { node: found, entryTtlMs: found.entryTtlMs };
+    const entry = { ...(await this.#entry(node)), entryTtlMs };
     return (session, unique) => {
-      this.#inodes.remember(found);
+      this.#inodes.remember(node);
       session.replyEntry(unique, entry);
     };
   }

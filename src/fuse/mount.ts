@@ -8,7 +8,6 @@ import { Session } from '../native/binding.js';
 import { settledWithin } from '../settle.js';
 import type { LimitsStatus, MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
-import type { SnapshotsOpen } from '../store/pins.js';
 import type { Head, NamespaceId } from '../store/types.js';
 import type { Version } from '../version.js';
 import type { Connection } from './connection.js';
@@ -20,6 +19,7 @@ import { InodeTable, ROOT_INO } from './inode-table.js';
 import { filesStatus } from './mount-status.js';
 import { MountedFile } from './mounted-file.js';
 import { RootDirectory } from './root-directory.js';
+import { Snapshot } from './snapshot.js';
 import { SpaceBudget } from './space-budget.js';
 import { WriterWaits } from './writer-waits.js';
 
@@ -30,6 +30,8 @@ export interface MountEntry {
   readonly namespaceName: string;
   /** Set for a name that shows one version for ever. */
   readonly pinned?: Head;
+  /** Set for a name by which the owner of a maintenance lock writes. */
+  readonly owner?: string;
 }
 
 /** What a mount may take. */
@@ -103,17 +105,26 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
   const root = new RootDirectory({ ino: ROOT_INO, owner, timeMs, connections, newInode });
   inodes.addPermanent(root);
   inodes.addPermanent(connections);
+  inodes.addPermanent(root.snapshots);
   for (const entry of options.entries) {
     if (entry.pinned !== undefined) {
-      const version = DatabaseVersion.shown(store, entry.namespace, entry.pinned);
-      inodes.addPermanent(root.addSnapshot(entry.name, version));
+      const { namespace, pinned } = entry;
+      const snapshot = new Snapshot({
+        ino: newInode(),
+        version: DatabaseVersion.shown(store, namespace, pinned),
+        owner,
+        open: () => store.openVersion(namespace, pinned.version),
+        dropped: () => {},
+      });
+      root.addSnapshot(entry.name, snapshot);
+      inodes.addPermanent(snapshot);
     } else {
-      const file = new MountedFile({ ...entry, store, log, spill, space, writerWaits, nowMs });
+      const file = new MountedFile({ ...entry, owner: entry.owner, store, log, spill, space, writerWaits, nowMs });
       inodes.addPermanent(root.addDatabase(file));
     }
   }
 
-  store.pinSnapshots(() => snapshotsOpen(connections.connections(), options.entries));
+  store.pinSnapshots(() => versionsRead(connections.connections(), options.entries));
   const { spaceDirectory, intercept } = options;
   const handlesMax = limits.connectionsMax * HANDLES_PER_CONNECTION;
   const dispatcher = new Dispatcher({ inodes, log, handlesMax, spaceDirectory, intercept });
@@ -164,16 +175,13 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
   return { ended, status, close: () => closeMount(session!, connections, log, ended) };
 }
 
-/** The oldest version of each namespace that is read here. */
-function snapshotsOpen(connections: Iterable<Connection>, entries: readonly MountEntry[]): SnapshotsOpen {
-  const oldest = new Map<NamespaceId, Version>();
-  const add = (namespace: NamespaceId, version: Version | undefined): void => {
-    const known = oldest.get(namespace);
-    if (version !== undefined && (known === undefined || version < known)) oldest.set(namespace, version);
-  };
-  for (const { namespace, pinned } of entries) add(namespace, pinned?.version);
-  for (const connection of connections) add(connection.file.namespace, connection.oldestVersion);
-  return [...oldest];
+/** What connections read, and names that show one version; other versions are kept while they are open. */
+function* versionsRead(
+  connections: Iterable<Connection>,
+  entries: readonly MountEntry[],
+): Generator<readonly [NamespaceId, Version]> {
+  for (const { namespace, pinned } of entries) if (pinned !== undefined) yield [namespace, pinned.version];
+  for (const { file, versions } of connections) for (const version of versions) yield [file.namespace, version];
 }
 
 async function closeMount(

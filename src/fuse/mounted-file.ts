@@ -2,7 +2,9 @@
 
 import type { Logger } from 'pino';
 import { isMvfuseError } from '../errors.js';
+import type { Moment } from '../moment.js';
 import type { Header } from '../sqlite/header.js';
+import { LOCK_PREFIX, lockedError } from '../store/maintenance-lock.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Commit, CommitRequest, Head, NamespaceId } from '../store/types.js';
 import type { WriteLock, Writer } from '../store/write-lock.js';
@@ -19,6 +21,8 @@ export interface MountedFileOptions {
   readonly name: string;
   readonly namespace: NamespaceId;
   readonly namespaceName: string;
+  /** Set where it is reached by the owner of a maintenance lock. */
+  readonly owner: string | undefined;
   readonly store: PageStore;
   readonly spill: DirtyBudget;
   readonly space: SpaceBudget;
@@ -42,11 +46,14 @@ export class MountedFile {
   readonly name: string;
   readonly namespace: NamespaceId;
   readonly namespaceName: string;
+  /** On behalf of whom it writes while the namespace is locked for maintenance. */
+  readonly owner: string | undefined;
   readonly spill: DirtyBudget;
   readonly space: SpaceBudget;
   readonly writerWaits: WriterWaits;
   readonly log: Logger;
   readonly writeLock: WriteLock;
+  readonly #options: MountedFileOptions;
   readonly #store: PageStore;
   readonly #nowMs: () => number;
   #newest: DatabaseVersion | undefined;
@@ -56,6 +63,8 @@ export class MountedFile {
     this.name = options.name;
     this.namespace = options.namespace;
     this.namespaceName = options.namespaceName;
+    this.owner = options.owner;
+    this.#options = options;
     this.spill = options.spill;
     this.space = options.space;
     this.writerWaits = options.writerWaits;
@@ -65,14 +74,29 @@ export class MountedFile {
     this.#nowMs = options.nowMs;
   }
 
+  /** The newest version, or what a maintenance lock shows instead. */
   head(): Promise<Head> {
-    return this.#store.head(this.namespace);
+    return this.#store.headFor(this.namespace, this.owner);
   }
 
-  /** To be called with the write lock held: resolves when no other host can write. @throws BUSY */
+  /** The same database as the owner of its maintenance lock sees it; undefined where nobody of that name has one. */
+  async ofLockOwner(owner: string): Promise<MountedFile | undefined> {
+    const lock = await this.#store.maintenanceLock(this.namespace);
+    if (lock?.owner !== owner) return undefined;
+    return new MountedFile({ ...this.#options, name: `${this.name}@${LOCK_PREFIX}${owner}`, owner });
+  }
+
+  /** The version at a moment. @throws NOT_FOUND, GONE */
+  resolve(moment: Moment): Promise<Head> {
+    return this.#store.resolve(this.namespace, moment);
+  }
+
+  /** To be called with the write lock held: resolves when nobody else can write. @throws BUSY */
   async acquireLease(): Promise<void> {
     try {
       await this.#store.acquireLease(this.namespace, this.writerWaits.waitMsMax);
+      const lock = await this.#store.maintenanceLock(this.namespace);
+      if (lock !== undefined && lock.owner !== this.owner) throw lockedError(this.namespaceName, lock);
     } catch (error) {
       if (isMvfuseError(error, 'BUSY')) this.log.info({ reason: error.message }, 'busy');
       throw error;
@@ -105,10 +129,6 @@ export class MountedFile {
     return pages === 'all' || this.#newest === undefined
       ? EVERYTHING
       : rangesOfPages(pages, this.#newest.head.pageBytes);
-  }
-
-  headAt(version: Head['version']): Promise<Head | undefined> {
-    return this.#store.headAt(this.namespace, version);
   }
 
   /** The log line that every commit leaves. */

@@ -40,6 +40,12 @@ export interface Owner {
   readonly gid: number;
 }
 
+/** A child under a name that the kernel is to remember for another time than its node says. */
+export interface Named {
+  readonly node: Node;
+  readonly entryTtlMs: number;
+}
+
 /** How the kernel is to treat an open file: not cache it, cache it anew, or keep what it has cached. */
 export type CachePolicy = 'direct' | 'fresh' | 'keep';
 
@@ -63,7 +69,7 @@ export abstract class Node {
   abstract attributes(): Promise<Attributes>;
 
   /** The child, or for how long the kernel may remember that there is none. */
-  async lookup(_name: string): Promise<Node | { absentTtlMs: number }> {
+  async lookup(_name: string): Promise<Node | Named | { absentTtlMs: number }> {
     throw new RequestError('ENOTDIR');
   }
   async entries(): Promise<DirectoryEntry[]> {

@@ -1,12 +1,22 @@
-// The mounted directory: one name for every namespace, and on lookup every version of it as `name@version`.
+// The mounted directory: one name for every namespace, and on lookup what it was at any moment as `name@moment`.
 
 import type { Attributes, DirectoryEntry } from '../native/binding.js';
-import { isVersion } from '../version.js';
+import { LOCK_PREFIX } from '../store/maintenance-lock.js';
 import { CONNECTIONS_DIRECTORY, type ConnectionsDirectory, DatabaseLink } from './connections-directory.js';
-import type { DatabaseVersion } from './database-version.js';
 import type { MountedFile } from './mounted-file.js';
-import { directoryAttributes, type InodeNumber, Node, type Owner, S_IFLNK, S_IFREG, TTL_LONG_MS } from './node.js';
-import { Snapshot } from './snapshot.js';
+import {
+  directoryAttributes,
+  type InodeNumber,
+  type Named,
+  Node,
+  type Owner,
+  S_IFLNK,
+  S_IFREG,
+  TTL_LONG_MS,
+} from './node.js';
+import type { Snapshot } from './snapshot.js';
+import { SNAPSHOTS_DIRECTORY, SnapshotsDirectory } from './snapshots-directory.js';
+import { VersionFiles } from './version-files.js';
 
 export interface RootOptions {
   readonly ino: InodeNumber;
@@ -20,12 +30,18 @@ export class RootDirectory extends Node {
   readonly #options: RootOptions;
   /** What `ls` shows: databases, and versions mounted under names of their own. */
   readonly #children = new Map<string, DatabaseLink | Snapshot>();
-  /** Versions that the kernel knows, by file name. */
-  readonly #snapshots = new Map<string, Snapshot>();
+  /** By name: databases as the owners of maintenance locks reach them. */
+  readonly #locked = new Map<string, DatabaseLink>();
+  readonly #versions: VersionFiles;
+  readonly snapshots: SnapshotsDirectory;
 
   constructor(options: RootOptions) {
     super(options.ino);
     this.#options = options;
+    this.#versions = new VersionFiles(options);
+    const { owner, timeMs, newInode } = options;
+    const files = (): Iterable<MountedFile> => this.files();
+    this.snapshots = new SnapshotsDirectory(newInode(), { owner, timeMs, newInode, versions: this.#versions, files });
   }
 
   addDatabase(file: MountedFile): DatabaseLink {
@@ -34,10 +50,8 @@ export class RootDirectory extends Node {
     return link;
   }
 
-  addSnapshot(name: string, version: DatabaseVersion): Snapshot {
-    const snapshot = new Snapshot(this.#options.newInode(), version, this.#options.owner, () => {});
+  addSnapshot(name: string, snapshot: Snapshot): void {
     this.#children.set(name, snapshot);
-    return snapshot;
   }
 
   *files(): Generator<MountedFile> {
@@ -45,7 +59,7 @@ export class RootDirectory extends Node {
   }
 
   fileNamed(name: string): MountedFile | undefined {
-    const child = this.#children.get(name);
+    const child = this.#children.get(name) ?? this.#locked.get(name);
     return child instanceof DatabaseLink ? child.file : undefined;
   }
 
@@ -53,13 +67,19 @@ export class RootDirectory extends Node {
     return directoryAttributes(this.ino, this.#options.owner, 0o755, this.#options.timeMs);
   }
 
-  override async lookup(name: string): Promise<Node | { absentTtlMs: number }> {
+  override async lookup(name: string): Promise<Node | Named | { absentTtlMs: number }> {
     const child = this.#children.get(name);
     if (child !== undefined) return child;
     if (name === CONNECTIONS_DIRECTORY) return this.#options.connections;
-    const at = name.lastIndexOf('@');
-    if (at === -1) return { absentTtlMs: TTL_LONG_MS };
-    return (await this.#snapshot(name, name.slice(0, at), name.slice(at + 1))) ?? { absentTtlMs: 0 };
+    if (name === SNAPSHOTS_DIRECTORY) return this.snapshots;
+    const at = name.indexOf('@');
+    const file = this.fileNamed(name.slice(0, at));
+    if (at === -1 || file === undefined) return { absentTtlMs: TTL_LONG_MS };
+    const moment = name.slice(at + 1);
+    const found = moment.startsWith(LOCK_PREFIX)
+      ? await this.#ofLockOwner(name, file, moment.slice(LOCK_PREFIX.length))
+      : await this.#versions.at(file, moment);
+    return found ?? { absentTtlMs: 0 };
   }
 
   override async entries(): Promise<DirectoryEntry[]> {
@@ -71,20 +91,12 @@ export class RootDirectory extends Node {
     }));
   }
 
-  async #snapshot(name: string, fileName: string, version: string): Promise<Snapshot | undefined> {
-    const known = this.#snapshots.get(name);
-    if (known !== undefined) return known;
-    const file = this.fileNamed(fileName);
-    if (file === undefined || !isVersion(version)) return undefined;
-    const head = await file.headAt(version);
-    if (head === undefined) {
-      file.log.info({ version }, 'no such version of the namespace');
-      return undefined;
-    }
-    const snapshot =
-      this.#snapshots.get(name) ??
-      new Snapshot(this.#options.newInode(), file.shown(head), this.#options.owner, () => this.#snapshots.delete(name));
-    this.#snapshots.set(name, snapshot);
-    return snapshot;
+  async #ofLockOwner(name: string, file: MountedFile, owner: string): Promise<Named | undefined> {
+    const locked = await file.ofLockOwner(owner);
+    if (locked === undefined) return undefined;
+    const { newInode, connections } = this.#options;
+    const node = this.#locked.get(name) ?? new DatabaseLink(newInode(), locked, connections);
+    this.#locked.set(name, node);
+    return { node, entryTtlMs: 0 };
   }
 }

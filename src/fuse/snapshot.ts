@@ -1,36 +1,51 @@
 // A version as a regular file that never changes: one inode for everybody, cached by the kernel, read-only.
 
 import type { Attributes } from '../native/binding.js';
+import type { OpenVersion } from '../store/page-store.js';
 import type { DatabaseVersion } from './database-version.js';
 import { RequestError } from './errno.js';
 import { type CachePolicy, fileAttributes, type InodeNumber, Node, type OpenMode, type Owner } from './node.js';
 
-export class Snapshot extends Node {
-  readonly #version: DatabaseVersion;
-  readonly #owner: Owner;
-  readonly #dropped: () => void;
+export interface SnapshotOptions {
+  readonly ino: InodeNumber;
+  readonly version: DatabaseVersion;
+  readonly owner: Owner;
+  /** Keeps the version while a handle is open. @throws GONE when it was removed */
+  readonly open: () => Promise<OpenVersion>;
+  /** Called when the kernel has forgotten the file. */
+  readonly dropped: () => void;
+}
 
-  /** @param dropped called when the kernel has forgotten the file */
-  constructor(ino: InodeNumber, version: DatabaseVersion, owner: Owner, dropped: () => void) {
-    super(ino);
-    this.#version = version;
-    this.#owner = owner;
-    this.#dropped = dropped;
+export class Snapshot extends Node {
+  readonly #options: SnapshotOptions;
+  /** By handle. */
+  readonly #opened = new Map<number, OpenVersion>();
+
+  constructor(options: SnapshotOptions) {
+    super(options.ino);
+    this.#options = options;
   }
 
   override async attributes(): Promise<Attributes> {
-    const { sizeBytes, timeMs } = this.#version.head;
-    return fileAttributes(this.ino, this.#owner, 0o444, sizeBytes, timeMs);
+    const { version, owner } = this.#options;
+    const { sizeBytes, timeMs } = version.head;
+    return fileAttributes(this.ino, owner, 0o444, sizeBytes, timeMs);
   }
 
   /** SQLite takes EACCES for "open it read-only then", and reports writes as SQLITE_READONLY. */
-  override async open(_fh: number, mode: OpenMode): Promise<CachePolicy> {
+  override async open(fh: number, mode: OpenMode): Promise<CachePolicy> {
     if (mode.writable || mode.truncate) throw new RequestError('EACCES');
+    this.#opened.set(fh, await this.#options.open());
     return 'keep';
   }
 
   override read(_fh: number, offset: number, size: number): Promise<Buffer[]> {
-    return this.#version.pieces(offset, size);
+    return this.#options.version.pieces(offset, size);
+  }
+
+  override async release(fh: number): Promise<void> {
+    this.#opened.get(fh)?.close();
+    this.#opened.delete(fh);
   }
 
   /** Nobody but the store can change anything about it. */
@@ -39,6 +54,6 @@ export class Snapshot extends Node {
   }
 
   override forgotten(): void {
-    this.#dropped();
+    this.#options.dropped();
   }
 }

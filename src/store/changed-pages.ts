@@ -69,7 +69,9 @@ async function stagedPages(
   const pages: PageNumber[] = [];
   let { begin, end } = stagePageRange(namespace, decodeBulk(bulk).stage);
   for (;;) {
-    const entries = await engine.read((transaction) => transaction.getRange(begin, end, { limit: STAGE_PAGES_READ_MAX }));
+    const entries = await engine.read((transaction) =>
+      transaction.getRange(begin, end, { limit: STAGE_PAGES_READ_MAX }),
+    );
     for (const { key } of entries) pages.push(pageOfStagePageKey(key));
     if (entries.length < STAGE_PAGES_READ_MAX) break;
     begin = keyAfter(entries.at(-1)!.key);

@@ -165,7 +165,10 @@ async function followChange(
   await Promise.all(pages.map((page) => clearReplaced(transaction, scope, page, change.version)));
   if (pages.length < listed.length) return { cursor: pages.at(-1)!, pages: pages.length };
   if (change.pages !== undefined && shrink === undefined) return { cursor: 0, pages: pages.length };
-  const first = Math.min(shrink === undefined ? LAST_PAGE : shrink.lastPage + 1, change.pages ? LAST_PAGE : (bulk?.first ?? 1));
+  const first = Math.min(
+    shrink === undefined ? LAST_PAGE : shrink.lastPage + 1,
+    change.pages ? LAST_PAGE : (bulk?.first ?? 1),
+  );
   const next = await sweepPages(transaction, scope, Math.max(first, cursor + 1, (pages.at(-1) ?? 0) + 1), pagesMax);
   return { cursor: next.cursor, pages: pages.length + next.pages };
 }
@@ -257,7 +260,8 @@ async function sweepPage(transaction: Transaction, scope: Scope, page: PageNumbe
   const pairs = await transaction.snapshot.getRange(begin, last);
   const images: { version: Version; bulk?: Bulk }[] = pairs.map(({ key }) => ({ version: versionOfKey(key) }));
   for (const bulk of history.bulks.filter((candidate) => mayHold(candidate, page))) {
-    if (await transaction.snapshot.get(stagePageKey(namespace, bulk.stage, page))) images.push({ version: bulk.version, bulk });
+    if (await transaction.snapshot.get(stagePageKey(namespace, bulk.stage, page)))
+      images.push({ version: bulk.version, bulk });
   }
   images.sort((a, b) => (a.version < b.version ? -1 : 1));
   for (const [index, { version, bulk }] of images.entries()) {

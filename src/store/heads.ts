@@ -151,10 +151,7 @@ export async function readHeadAt(
   return entry && headOf(version, decodeChange(entry));
 }
 
-async function readLock(
-  transaction: ReadTransaction,
-  namespace: NamespaceId,
-): Promise<MaintenanceLock | undefined> {
+async function readLock(transaction: ReadTransaction, namespace: NamespaceId): Promise<MaintenanceLock | undefined> {
   const bytes = await transaction.get(lockKey(namespace));
   return bytes && decodeLock(bytes);
 }

@@ -14,6 +14,9 @@ import { readHead, readMeta } from './namespaces.js';
 import { decodeLock, encodeLock } from './records.js';
 import type { MaintenanceLock, NamespaceId } from './types.js';
 
+/** Before the owner's name, in place of a moment: by this name the owner reaches a database while it is locked. */
+export const LOCK_PREFIX = 'lock:';
+
 export interface LockRequest {
   readonly namespace: NamespaceId;
   readonly owner: string;

@@ -32,7 +32,8 @@ export async function resolveMoment(transaction: ReadTransaction, query: MomentQ
   const version = await versionOf(transaction, query);
   const head = await readHeadAt(transaction, namespace, version);
   await requireReadable(transaction, namespace, version, open);
-  if (head === undefined) throw new MvfuseError('NOT_FOUND', `${await nameOf(transaction, query)} has no version ${version}`);
+  if (head === undefined)
+    throw new MvfuseError('NOT_FOUND', `${await nameOf(transaction, query)} has no version ${version}`);
   return head;
 }
 
@@ -47,8 +48,7 @@ export async function readTimePoints(
     transaction.getRange(before.begin, before.end, { limit: 1, reverse: true }),
     transaction.getRange(after.begin, after.end, { limit: 1 }),
   ]);
-  const point = (pair: typeof notAfter) =>
-    pair && { version: decodeVersion(pair.value), timeMs: timeOfKey(pair.key) };
+  const point = (pair: typeof notAfter) => pair && { version: decodeVersion(pair.value), timeMs: timeOfKey(pair.key) };
   return { notAfter: point(notAfter), after: point(next) };
 }
 

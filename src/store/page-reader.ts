@@ -118,10 +118,7 @@ export class PageReader {
       version,
       history: await this.#histories.load(transaction, namespace, version),
     });
-    const [own, lineage] = await Promise.all([
-      layer(namespace, version),
-      this.#lineages.load(transaction, namespace),
-    ]);
+    const [own, lineage] = await Promise.all([layer(namespace, version), this.#lineages.load(transaction, namespace)]);
     const ancestors = lineage.map((ancestor) => layer(ancestor.namespace, ancestor.version));
     return [own, ...(await Promise.all(ancestors))];
   }

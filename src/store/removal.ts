@@ -31,10 +31,16 @@ export async function removeNamespace(engine: Engine, { name, force, open }: Rem
     if (lock !== undefined) throw lockedError(name, decodeLock(lock));
     const forks = held.filter(({ by }) => by === 'fork').map((fork) => `"${fork.name}"`);
     if (forks.length > 0)
-      throw new MvfuseError('CONFLICT', `namespace "${name}" has forks, which need its pages: ${forks.join(', ')}; delete them first`);
+      throw new MvfuseError(
+        'CONFLICT',
+        `namespace "${name}" has forks, which need its pages: ${forks.join(', ')}; delete them first`,
+      );
     const readers = held.filter(({ by }) => by === 'reader').length;
     if (readers > 0 && !force)
-      throw new MvfuseError('BUSY', `namespace "${name}" is being read (${readers} open versions): close them, or force it`);
+      throw new MvfuseError(
+        'BUSY',
+        `namespace "${name}" is being read (${readers} open versions): close them, or force it`,
+      );
     const { begin, end } = tagRange(id);
     transaction.clearRange(begin, end);
     transaction.clear(nameKey(name));

@@ -7,9 +7,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MvfuseError } from '../errors.js';
+import { keyAfter } from '../kv/bytes.js';
 import type { Engine, ReadTransaction } from '../kv/engine.js';
 import { REMOVED_KEYS_MAX, RETENTION_GRACE_MS } from '../limits.js';
-import { keyAfter } from '../kv/bytes.js';
 import { type Version, versionToBytes, ZERO_VERSION } from '../version.js';
 import { type Collected, collectStep } from './collector.js';
 import { EVERYTHING_GONE, heldBefore, readHeld, readWatermark } from './held-versions.js';
@@ -136,9 +136,7 @@ export class Retention {
       signal?.throwIfAborted();
       this.#stopped.signal.throwIfAborted();
       const startMs = performance.now();
-      const step = await this.#decide(() =>
-        collectStep(this.#engine, namespace, () => this.open(namespace)),
-      );
+      const step = await this.#decide(() => collectStep(this.#engine, namespace, () => this.open(namespace)));
       isDone = step.isDone;
       versions += step.versions;
       bytes += step.bytes;
@@ -148,7 +146,8 @@ export class Retention {
         bytes: this.#figures.bytes + step.bytes,
       };
       onProgress?.(versions);
-      if (isGentle === true && !isDone) await sleep(performance.now() - startMs, undefined, { signal: this.#stopped.signal });
+      if (isGentle === true && !isDone)
+        await sleep(performance.now() - startMs, undefined, { signal: this.#stopped.signal });
     }
     return { versions, bytes, ...(await this.#outcome(namespace)) };
   }

@@ -91,7 +91,7 @@ class Versions {
   }
 
   async check(digest: Digest, choice: number): Promise<void> {
-    const [newest] = await withService(this.#mount.storeUrl, (service) => service.log('test', 1));
+    const [newest] = await withService(this.#mount.storeUrl, (service) => service.log('test', { limit: 1 }));
     this.#known.push({ version: newest!.version, digest });
     if (this.#known.length > CHECKED_VERSIONS_MAX) this.#known.splice(choice % (CHECKED_VERSIONS_MAX - 1), 1);
     const client = new Client();

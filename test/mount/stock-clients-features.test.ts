@@ -29,7 +29,7 @@ after(async () => {
 
 /** How many versions there are. */
 async function versions(): Promise<number> {
-  return (await withService(mount.storeUrl, (service) => service.log('test', 1000))).length;
+  return (await withService(mount.storeUrl, (service) => service.log('test', { limit: 1000 }))).length;
 }
 
 async function madeOneVersion(work: () => Promise<unknown>): Promise<void> {

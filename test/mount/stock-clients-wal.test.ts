@@ -75,7 +75,7 @@ test('readers and a writer of a WAL application do not wait for each other', asy
 
 test('the pragma alone makes no version', async () => {
   const newest = async (): Promise<string> =>
-    (await withService(mount.storeUrl, (service) => service.log('test', 1)))[0]!.version;
+    (await withService(mount.storeUrl, (service) => service.log('test', { limit: 1 })))[0]!.version;
   const before = await newest();
   for (const client of clients) assert.deepEqual(await rows(client, mount.path(), 'PRAGMA journal_mode=WAL'), ['wal']);
   assert.equal(await newest(), before);

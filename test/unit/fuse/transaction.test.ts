@@ -36,6 +36,7 @@ beforeEach(async () => {
   file = new MountedFile({
     name: 'db',
     namespace: id,
+    owner: undefined,
     namespaceName: 'n',
     store,
     spill,

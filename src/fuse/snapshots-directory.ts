@@ -1,0 +1,108 @@
+// `.snapshots/mydb/`: the history of a database as a directory of files, tags first, then its newest versions.
+//
+// Not shown by `ls -a` of the mount, so that a copy of the whole mount is not one of all its versions, too.
+
+import { SNAPSHOTS_LISTED_MAX } from '../limits.js';
+import type { Attributes, DirectoryEntry } from '../native/binding.js';
+import type { Head } from '../store/types.js';
+import type { MountedFile } from './mounted-file.js';
+import {
+  directoryAttributes,
+  type InodeNumber,
+  type Named,
+  Node,
+  type Owner,
+  S_IFDIR,
+  S_IFREG,
+  TTL_LONG_MS,
+} from './node.js';
+import type { VersionFiles } from './version-files.js';
+
+export const SNAPSHOTS_DIRECTORY = '.snapshots';
+/** What a directory says of a file whose inode is not known yet. */
+const UNKNOWN_INO = 0xffff_ffff;
+
+export interface SnapshotsOptions {
+  readonly owner: Owner;
+  readonly timeMs: number;
+  readonly newInode: () => InodeNumber;
+  readonly versions: VersionFiles;
+  readonly files: () => Iterable<MountedFile>;
+}
+
+export class SnapshotsDirectory extends Node {
+  readonly #options: SnapshotsOptions;
+  readonly #directories = new Map<string, SnapshotDirectory>();
+
+  constructor(ino: InodeNumber, options: SnapshotsOptions) {
+    super(ino);
+    this.#options = options;
+  }
+
+  override async attributes(): Promise<Attributes> {
+    const { owner, timeMs } = this.#options;
+    return directoryAttributes(this.ino, owner, 0o555, timeMs);
+  }
+
+  override async lookup(name: string): Promise<Node | { absentTtlMs: number }> {
+    return this.#directory(name) ?? { absentTtlMs: TTL_LONG_MS };
+  }
+
+  override async entries(): Promise<DirectoryEntry[]> {
+    return [...this.#options.files()].map(({ name }, index) => ({
+      name,
+      ino: this.#directory(name)!.ino,
+      mode: S_IFDIR,
+      nextOffset: index + 1,
+    }));
+  }
+
+  #directory(name: string): SnapshotDirectory | undefined {
+    const known = this.#directories.get(name);
+    if (known !== undefined) return known;
+    const file = [...this.#options.files()].find((candidate) => candidate.name === name);
+    if (file === undefined) return undefined;
+    const directory = new SnapshotDirectory(this.#options.newInode(), file, this.#options);
+    this.#directories.set(name, directory);
+    return directory;
+  }
+}
+
+class SnapshotDirectory extends Node {
+  readonly #file: MountedFile;
+  readonly #options: SnapshotsOptions;
+  override readonly attrTtlMs = 0;
+
+  constructor(ino: InodeNumber, file: MountedFile, options: SnapshotsOptions) {
+    super(ino);
+    this.#file = file;
+    this.#options = options;
+  }
+
+  /** As old as the newest version. */
+  override async attributes(): Promise<Attributes> {
+    const { timeMs } = await this.#file.head();
+    return directoryAttributes(this.ino, this.#options.owner, 0o555, timeMs);
+  }
+
+  override async lookup(name: string): Promise<Named | { absentTtlMs: number }> {
+    return (await this.#options.versions.at(this.#file, name)) ?? { absentTtlMs: 0 };
+  }
+
+  override async entries(): Promise<DirectoryEntry[]> {
+    const { store, namespace } = this.#file;
+    const [tags, versions] = await Promise.all([
+      store.listTags(namespace),
+      store.log(namespace, { limit: SNAPSHOTS_LISTED_MAX }),
+    ]);
+    const tagged = tags
+      .sort((a, b) => b.createdMs - a.createdMs)
+      .slice(0, SNAPSHOTS_LISTED_MAX)
+      .map(({ name }) => ({ name, ino: UNKNOWN_INO }));
+    const recent = versions.map((head: Head) => ({
+      name: head.version as string,
+      ino: this.#options.versions.known(this.#file, head) ?? UNKNOWN_INO,
+    }));
+    return [...tagged, ...recent].map((entry, index) => ({ ...entry, mode: S_IFREG, nextOffset: index + 1 }));
+  }
+}
