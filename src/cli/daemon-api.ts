@@ -24,10 +24,13 @@ export function apiOptions(): Option[] {
     new Option('--admin <host:port>', 'serve the API on TCP, too; needs --admin-token-file')
       .env('MVFUSE_ADMIN')
       .argParser(checked(parseTcpAddress)),
-    new Option('--admin-token-file <file>', 'holds the token that callers over TCP must present; mode 0600')
-      .env('MVFUSE_ADMIN_TOKEN_FILE'),
-    new Option('--admin-socket <path>', 'the unix socket of the API (default: beside the store, or in $XDG_RUNTIME_DIR)')
-      .env('MVFUSE_ADMIN_SOCKET'),
+    new Option('--admin-token-file <file>', 'holds the token that callers over TCP must present; mode 0600').env(
+      'MVFUSE_ADMIN_TOKEN_FILE',
+    ),
+    new Option(
+      '--admin-socket <path>',
+      'the unix socket of the API (default: beside the store, or in $XDG_RUNTIME_DIR)',
+    ).env('MVFUSE_ADMIN_SOCKET'),
     parsedOption(
       '--truncate-min-age <time>',
       'the API removes no versions that are younger, whoever asks; retention is not held to it',
@@ -49,7 +52,11 @@ export function apiToken({ admin, adminTokenFile }: ApiOptions): string | undefi
  * Serves until closed. A daemon whose store is elsewhere does without the unix socket where it cannot be made.
  * @throws what serveApi does
  */
-export async function startApi(options: ApiOptions, token: string | undefined, server: ServerOptions): Promise<ApiServer> {
+export async function startApi(
+  options: ApiOptions,
+  token: string | undefined,
+  server: ServerOptions,
+): Promise<ApiServer> {
   const { serveApi } = await import('../admin/api/server.js');
   const { log } = server;
   const tcp = token === undefined ? undefined : { address: options.admin!, token };
@@ -58,7 +65,10 @@ export async function startApi(options: ApiOptions, token: string | undefined, s
   return api;
 }
 
-async function socketOf({ store, adminSocket }: ApiOptions, log: Logger): Promise<{ path: string; alias?: string } | undefined> {
+async function socketOf(
+  { store, adminSocket }: ApiOptions,
+  log: Logger,
+): Promise<{ path: string; alias?: string } | undefined> {
   const directory = storeDirectory(store);
   const beside = directory === undefined ? undefined : embeddedSocketPath(directory);
   // Commands on the store look for it there.

@@ -21,7 +21,9 @@ interface Finding {
 const LINUX_MIN = [4, 20] as const;
 
 export function doctorCommand(): Command {
-  const command = new Command('doctor').description('check kernel, /dev/fuse, fusermount3, permissions, addon and store');
+  const command = new Command('doctor').description(
+    'check kernel, /dev/fuse, fusermount3, permissions, addon and store',
+  );
   return addServiceOptions(command)
     .addOption(jsonOption())
     .addHelpText('after', '\nEnds with status 10 when a mount cannot work here.')
@@ -108,7 +110,14 @@ async function store(options: ServiceOptions): Promise<Finding[]> {
     const found = { subject: 'store', ok: true, detail: `${url}: ${namespaces} namespaces, ${shared}` };
     return cluster === undefined ? [found] : [found, clusterFinding(cluster)];
   } catch (error) {
-    return [{ subject: 'store', ok: false, detail: (error as Error).message, remedy: `see ${options.api === undefined ? '--store' : '--api'} (${url})` }];
+    return [
+      {
+        subject: 'store',
+        ok: false,
+        detail: (error as Error).message,
+        remedy: `see ${options.api === undefined ? '--store' : '--api'} (${url})`,
+      },
+    ];
   }
 }
 

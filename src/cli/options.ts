@@ -17,13 +17,14 @@ export function addServiceOptions(command: Command): Command {
   return command
     .addOption(storeOption())
     .addOption(
-      new Option(
-        '--api <url>',
-        'work through the daemon there, on its store: unix:<path> or http://<host>:<port>',
-      ).env('MVFUSE_API'),
+      new Option('--api <url>', 'work through the daemon there, on its store: unix:<path> or http://<host>:<port>').env(
+        'MVFUSE_API',
+      ),
     )
     .addOption(
-      new Option('--api-token-file <file>', 'holds the token that the daemon wants over TCP').env('MVFUSE_API_TOKEN_FILE'),
+      new Option('--api-token-file <file>', 'holds the token that the daemon wants over TCP').env(
+        'MVFUSE_API_TOKEN_FILE',
+      ),
     );
 }
 
@@ -65,7 +66,10 @@ export function parsedOption<T>(
   variable: string,
   value: { readonly parse: (text: string) => T; readonly default: T; readonly shown: string },
 ): Option {
-  return new Option(flags, description).env(variable).argParser(checked(value.parse)).default(value.default, value.shown);
+  return new Option(flags, description)
+    .env(variable)
+    .argParser(checked(value.parse))
+    .default(value.default, value.shown);
 }
 
 /** What `parse` throws becomes the reason that the user is told. */

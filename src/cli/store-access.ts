@@ -53,7 +53,8 @@ export async function withService<T>(
   use: (service: StoreService) => Promise<T>,
 ): Promise<T> {
   const options = typeof named === 'string' ? { store: named } : named;
-  const service = (await connectDaemon(options)) ?? localService(await openStore(options.store), storeDirectory(options.store));
+  const service =
+    (await connectDaemon(options)) ?? localService(await openStore(options.store), storeDirectory(options.store));
   try {
     return await use(service);
   } finally {

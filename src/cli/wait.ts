@@ -30,7 +30,10 @@ export function waitCommand(): Command {
       TIMEOUT_MS_DEFAULT,
     );
   return addServiceOptions(command)
-    .addHelpText('after', '\nEnds with status 13 when the time is over.\n\nExample:\n  $ mvfuse wait test --ready --timeout 30s')
+    .addHelpText(
+      'after',
+      '\nEnds with status 13 when the time is over.\n\nExample:\n  $ mvfuse wait test --ready --timeout 30s',
+    )
     .action(async (namespace: string, options: Options) => {
       const found = () => (options.ready ? readyProblem(options, namespace) : absence(options, namespace));
       const deadlineMs = performance.now() + options.timeout;

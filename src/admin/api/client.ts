@@ -3,12 +3,19 @@
 // It knows nothing that commands do not need to load; that keeps their start short.
 
 import { once } from 'node:events';
-import { type ClientRequest, type IncomingMessage, type RequestOptions, request } from 'node:http';
+import { Agent, type ClientRequest, type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { createInterface } from 'node:readline';
-import { Readable } from 'node:stream';
 import { ERROR_CODES, type ErrorCode, MvfuseError } from '../../errors.js';
 import type { Status } from '../../status.js';
-import type { Commit, Head, MaintenanceLock, NamespaceDetails, NamespaceInfo, RetentionPolicy, Tag } from '../../store/types.js';
+import type {
+  Commit,
+  Head,
+  MaintenanceLock,
+  NamespaceDetails,
+  NamespaceInfo,
+  RetentionPolicy,
+  Tag,
+} from '../../store/types.js';
 import { answers, type ShortPath, shortPath } from '../socket-path.js';
 import type {
   Difference,
@@ -73,7 +80,8 @@ export function connectApi(place: ApiPlace): DaemonClient {
     resolve: (name, moment) => api.call<Head>('GET', at(name, `/versions/${encodeURIComponent(moment)}`)),
     log: (name, { limit, since, pages }) =>
       api.call<LogLine[]>('GET', at(name, `/versions${query({ limit, since, pages })}`)),
-    timePoints: (timeMs, namespace) => api.call<TimePoints>('GET', `/api/v1/time-points${query({ timeMs, namespace })}`),
+    timePoints: (timeMs, namespace) =>
+      api.call<TimePoints>('GET', `/api/v1/time-points${query({ timeMs, namespace })}`),
     listTags: (name) => api.call<Tag[]>('GET', at(name, '/tags')),
     addTag: (name, tag, moment, options) =>
       api.call<Tag>('PUT', at(name, `/tags/${encodeURIComponent(tag)}`), { moment, ...options }),
@@ -107,7 +115,9 @@ export function connectApi(place: ApiPlace): DaemonClient {
 }
 
 interface Sent {
-  readonly body?: { readonly sizeBytes: number; readonly bytes: AsyncIterable<Uint8Array> } | undefined;
+  readonly json?: unknown;
+  /** Where it is no JSON. */
+  readonly body?: { readonly sizeBytes: number; readonly bytes: AsyncIterable<Uint8Array> };
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
 }
@@ -115,20 +125,22 @@ interface Sent {
 class Connection {
   readonly #place: ApiPlace;
   #socket: ShortPath | undefined;
+  /** A connection that the daemon closes after its answer can take that with it, while something is still written here. */
+  #agent: Agent | undefined;
 
   constructor(place: ApiPlace) {
     this.#place = place;
   }
 
-  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    return (await readAnswer(await this.send(method, path, { body: jsonBody(body) }))) as T;
+  async call<T>(method: string, path: string, json?: unknown): Promise<T> {
+    return (await readAnswer(await this.send(method, path, { json }))) as T;
   }
 
   /** Slow work: progress comes in lines, then the result or the error. Ended by its signal, it rejects with the reason. */
-  async work<T>(method: string, path: string, body: unknown, { onProgress, signal }: WorkOptions = {}): Promise<T> {
+  async work<T>(method: string, path: string, json: unknown, { onProgress, signal }: WorkOptions = {}): Promise<T> {
     signal?.throwIfAborted();
     try {
-      const incoming = await this.send(method, path, { body: jsonBody(body), signal });
+      const incoming = await this.send(method, path, { json, signal });
       for await (const text of createInterface({ input: incoming, crlfDelay: Number.POSITIVE_INFINITY })) {
         const line = JSON.parse(text) as { progress?: Progress; result?: T; error?: { code: string; message: string } };
         if (line.error !== undefined) throw remoteError(line.error);
@@ -158,18 +170,22 @@ class Connection {
   }
 
   close(): void {
+    this.#agent?.destroy();
+    this.#agent = undefined;
     this.#socket?.close();
     this.#socket = undefined;
   }
 
-  async #open(method: string, path: string, { body, headers = {}, signal }: Sent): Promise<IncomingMessage> {
+  async #open(method: string, path: string, { json, body, headers = {}, signal }: Sent): Promise<IncomingMessage> {
     const { target, start } = await this.#target();
-    const length = body === undefined ? {} : { 'content-length': body.sizeBytes };
+    const text = json === undefined ? undefined : Buffer.from(JSON.stringify(json));
+    const sizeBytes = body?.sizeBytes ?? text?.length;
+    const length = sizeBytes === undefined ? {} : { 'content-length': sizeBytes };
     const outgoing = start({
       ...target,
       method,
       path,
-      agent: false,
+      agent: this.#agent,
       headers: { ...(target.headers as object), ...headers, ...length },
       ...(signal === undefined ? {} : { signal }),
     });
@@ -179,24 +195,32 @@ class Connection {
     });
     answered.catch(() => undefined);
     try {
-      if (body !== undefined) await sendBody(outgoing, body.bytes, answered);
+      if (body === undefined || (await sendBody(outgoing, body.bytes, answered))) {
+        outgoing.end(text);
+        return await answered;
+      }
+      const incoming = await answered;
+      // The daemon still counts on the rest: nothing else can be sent on that connection.
+      incoming.once('end', () => outgoing.destroy());
+      return incoming;
     } catch (error) {
       outgoing.destroy();
       throw error;
     }
-    outgoing.end();
-    return answered;
   }
 
   async #target(): Promise<{ target: RequestOptions; start: typeof request }> {
     if (this.#place.kind === 'socket') {
       this.#socket ??= shortPath(this.#place.path);
+      this.#agent ??= new Agent({ keepAlive: true });
       return { target: { socketPath: this.#socket.path, headers: { host: 'mvfuse' } }, start: request };
     }
     const { url, token } = this.#place;
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     const target = { protocol: url.protocol, hostname: url.hostname.replace(/^\[|\]$/g, ''), port: url.port, headers };
-    return { target, start: url.protocol === 'https:' ? (await import('node:https')).request : request };
+    const http = url.protocol === 'https:' ? await import('node:https') : { Agent, request };
+    this.#agent ??= new http.Agent({ keepAlive: true });
+    return { target, start: http.request };
   }
 
   #unreachable(cause: NodeJS.ErrnoException): Error {
@@ -206,35 +230,29 @@ class Connection {
   }
 }
 
-/** A refusal may come before everything is sent; then the rest is not. @throws what the source throws */
+/** False when the answer, a refusal, came before everything was sent. @throws what the source throws */
 async function sendBody(
   outgoing: ClientRequest,
   bytes: AsyncIterable<Uint8Array>,
   answered: Promise<unknown>,
-): Promise<void> {
+): Promise<boolean> {
   let isOver = false;
-  const over = answered.then(
-    () => {
-      isOver = true;
-    },
-    () => {
-      isOver = true;
-    },
-  );
+  const over = answered.finally(() => {
+    isOver = true;
+  });
+  over.catch(() => undefined);
   for await (const piece of bytes) {
-    if (isOver) return;
-    if (!outgoing.write(piece)) await Promise.race([once(outgoing, 'drain').catch(() => undefined), over]);
+    if (isOver) return false;
+    if (!outgoing.write(piece))
+      await Promise.race([once(outgoing, 'drain').catch(() => undefined), over.catch(() => undefined)]);
   }
-}
-
-function jsonBody(value: unknown): Sent['body'] {
-  if (value === undefined) return undefined;
-  const json = Buffer.from(JSON.stringify(value));
-  return { sizeBytes: json.length, bytes: Readable.from([json]) };
+  return !isOver;
 }
 
 function query(values: Readonly<Record<string, string | number | boolean | undefined>>): string {
-  const given = Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)] as [string, string]]));
+  const given = Object.entries(values).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)] as [string, string]],
+  );
   return given.length === 0 ? '' : `?${new URLSearchParams(given)}`;
 }
 
@@ -242,7 +260,8 @@ function query(values: Readonly<Record<string, string | number | boolean | undef
 async function* receiveContent(incoming: IncomingMessage): AsyncGenerator<Uint8Array> {
   yield* incoming as AsyncIterable<Buffer>;
   const broken = incoming.trailers[ERROR_TRAILER];
-  if (broken !== undefined) throw remoteError(JSON.parse(decodeURIComponent(broken)) as { code: string; message: string });
+  if (broken !== undefined)
+    throw remoteError(JSON.parse(decodeURIComponent(broken)) as { code: string; message: string });
 }
 
 async function readAnswer(incoming: IncomingMessage): Promise<unknown> {

@@ -58,14 +58,22 @@ export async function listenOnSocket(path: string, handle: RequestListener, alia
 }
 
 /** Serves on TCP; whoever does not present the token gets 401, whatever is asked for. @throws INVALID_ARGUMENT */
-export async function listenOnTcp({ host, port }: TcpAddress, token: string, handle: RequestListener): Promise<Listener> {
+export async function listenOnTcp(
+  { host, port }: TcpAddress,
+  token: string,
+  handle: RequestListener,
+): Promise<Listener> {
   const isAllowed = tokenCheck(token);
   const server = limitedServer((incoming, response) => {
     if (isAllowed(incoming.headers.authorization)) {
       handle(incoming, response);
       return;
     }
-    const headers = { 'content-type': 'application/json', 'www-authenticate': 'Bearer realm="mvfuse"', connection: 'close' };
+    const headers = {
+      'content-type': 'application/json',
+      'www-authenticate': 'Bearer realm="mvfuse"',
+      connection: 'close',
+    };
     const message = 'a valid token is needed: Authorization: Bearer <token>';
     response.writeHead(401, headers).end(JSON.stringify({ code: 'ACCESS_DENIED', message }));
   });

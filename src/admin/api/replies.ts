@@ -103,9 +103,11 @@ function statusOf(error: Error): number {
 /** What was wrong with a request before its route saw it. */
 function asMvfuseError(error: FastifyError): MvfuseError | undefined {
   if (isMvfuseError(error)) return error;
-  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new MvfuseError('LIMIT', 'the body is too long', { cause: error });
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new MvfuseError('LIMIT', 'the body is too long', { cause: error });
   const { statusCode = 500, validation, message } = error;
-  if (validation !== undefined || statusCode < 500) return new MvfuseError('INVALID_ARGUMENT', message, { cause: error });
+  if (validation !== undefined || statusCode < 500)
+    return new MvfuseError('INVALID_ARGUMENT', message, { cause: error });
   return undefined;
 }
 

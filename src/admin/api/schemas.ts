@@ -100,7 +100,10 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
   NamespaceInfo: object(namespaceInfo),
   RetentionPolicy: object(
     {
-      'keepMs?': described(milliseconds, 'Every state is kept that was the newest one at some time in these milliseconds.'),
+      'keepMs?': described(
+        milliseconds,
+        'Every state is kept that was the newest one at some time in these milliseconds.',
+      ),
       'keepVersions?': described({ type: 'integer', minimum: 1 }, 'That many of the newest versions are kept.'),
     },
     'A version is kept where one of the two keeps it; without either, every version is.',
@@ -149,7 +152,11 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
     bytes: count,
     head: described(ref('Head'), 'The head afterwards; of a dry run, as it is.'),
   }),
-  Difference: object({ from: ref('Head'), to: ref('Head'), pages: described(array(count), 'Pages that differ, ascending.') }),
+  Difference: object({
+    from: ref('Head'),
+    to: ref('Head'),
+    pages: described(array(count), 'Pages that differ, ascending.'),
+  }),
   Checked: object({ head: ref('Head'), bytes: described(count, 'Bytes that were read and match their checksums.') }),
   Progress: object(
     { done: milliseconds, total: described(milliseconds, 'In the same unit; 0 when it is not known.') },
@@ -191,7 +198,12 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
     waitingWriters: ref('Usage'),
     writerWaitMs: milliseconds,
   }),
-  MountStatus: object({ mountpoint: text, inodes: count, files: array(ref('FileStatus')), limits: ref('LimitsStatus') }),
+  MountStatus: object({
+    mountpoint: text,
+    inodes: count,
+    files: array(ref('FileStatus')),
+    limits: ref('LimitsStatus'),
+  }),
   Status: object({
     'daemon?': object({ pid: count, uptimeMs: milliseconds, residentBytes: count }),
     mounts: array(ref('MountStatus')),

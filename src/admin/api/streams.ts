@@ -21,7 +21,8 @@ export const ERROR_TRAILER = 'x-mvfuse-error';
 export function workLine(result: Schema): Schema {
   return {
     oneOf: [object({ progress: ref('Progress') }), object({ result }), object({ error: ref('Error') })],
-    description: 'Lines with "progress" come first, at least every five seconds; the last line has "result" or "error".',
+    description:
+      'Lines with "progress" come first, at least every five seconds; the last line has "result" or "error".',
   };
 }
 
@@ -29,7 +30,10 @@ export function workLine(result: Schema): Schema {
  * Runs slow work and answers in lines. An error before the first line is thrown; afterwards it is the last line.
  * The work's signal is aborted when the client goes away.
  */
-export async function streamWork<T>(reply: FastifyReply, work: (options: WorkOptions) => Promise<T>): Promise<FastifyReply> {
+export async function streamWork<T>(
+  reply: FastifyReply,
+  work: (options: WorkOptions) => Promise<T>,
+): Promise<FastifyReply> {
   const { raw } = reply;
   const controller = new AbortController();
   const gone = (): void => controller.abort(new MvfuseError('CLOSED', 'the client went away'));
@@ -90,8 +94,7 @@ class ProgressLines {
 /** The body, as long as it keeps coming. @throws CLOSED */
 export async function* receiveBody(incoming: IncomingMessage, idleMsMax: number): AsyncGenerator<Uint8Array> {
   const pieces = incoming.iterator({ destroyOnReturn: false });
-  const stalled = (): unknown =>
-    incoming.destroy(new MvfuseError('CLOSED', `no bytes came for ${idleMsMax / 1000} s`));
+  const stalled = (): unknown => incoming.destroy(new MvfuseError('CLOSED', `no bytes came for ${idleMsMax / 1000} s`));
   try {
     for (;;) {
       const timer = setTimeout(stalled, idleMsMax);
@@ -115,7 +118,12 @@ export function drainAfterAnswer(incoming: IncomingMessage, { raw }: FastifyRepl
 }
 
 /** One version's bytes, at the client's pace. */
-export async function sendContent(reply: FastifyReply, { head, bytes }: Content, type: string, idleMsMax: number): Promise<FastifyReply> {
+export async function sendContent(
+  reply: FastifyReply,
+  { head, bytes }: Content,
+  type: string,
+  idleMsMax: number,
+): Promise<FastifyReply> {
   const { raw } = reply;
   // Only a client that says so looks at what comes after the bytes; others see that the length is not reached.
   const hasTrailers = /\btrailers\b/i.test(String(reply.request.headers.te));

@@ -80,7 +80,8 @@ export async function compatibleRoutes(app: FastifyInstance, options: RouteOptio
         tags,
         operationId: 'mvstoreDeleteNamespace',
         summary: 'Delete a namespace with all its versions',
-        description: '409 while there are forks of it. Unlike mvstore, also 423 while it is locked or somebody reads it.',
+        description:
+          '409 while there are forks of it. Unlike mvstore, also 423 while it is locked or somebody reads it.',
         body: object({ key }),
         response: answers({ 200: json(object({ nskey: namespaceName }), 'The namespace is gone.') }, [409, 423]),
       },
@@ -100,7 +101,10 @@ export async function compatibleRoutes(app: FastifyInstance, options: RouteOptio
         summary: 'Remove the versions before one',
         description: `${STREAM} 403 for a version younger than the daemon’s --truncate-min-age, a dry run too.`,
         body: object({ key, before_version: version, 'apply?': apply }),
-        response: answers({ 200: lines(workLine(ref('Truncation')), 'How far it is; then what was removed.') }, [403, 409, 410, 423]),
+        response: answers(
+          { 200: lines(workLine(ref('Truncation')), 'How far it is; then what was removed.') },
+          [403, 409, 410, 423],
+        ),
       },
     },
     async ({ body: { key: name, before_version: before, apply: isApplied = false } }, reply) => {
@@ -149,7 +153,8 @@ export async function compatibleRoutes(app: FastifyInstance, options: RouteOptio
         tags,
         operationId: 'mvstoreStatNamespace',
         summary: 'One namespace: its lock, its overlay base, and which versions were removed',
-        description: 'A lock has no nonce here (it is empty), and a rollback is done at once: rolling_back is always false.',
+        description:
+          'A lock has no nonce here (it is empty), and a rollback is done at once: rolling_back is always false.',
         body: object({ key }),
         response: answers({
           200: json(
@@ -176,7 +181,10 @@ export async function compatibleRoutes(app: FastifyInstance, options: RouteOptio
       const { lock, parent, truncatedBefore, ...found } = await service.statNamespace(name);
       const parentId = parent && (await service.statNamespace(parent.namespace)).id;
       const metadata = {
-        lock: lock === undefined ? null : { snapshot_version: lock.version, owner: lock.owner, nonce: '', rolling_back: false },
+        lock:
+          lock === undefined
+            ? null
+            : { snapshot_version: lock.version, owner: lock.owner, nonce: '', rolling_back: false },
         overlay_base: parent === undefined ? null : { ns_id: formatId(parentId!), snapshot_version: parent.version },
         truncated_before: truncatedBefore,
       };
@@ -190,10 +198,13 @@ export async function compatibleRoutes(app: FastifyInstance, options: RouteOptio
       schema: {
         tags,
         operationId: 'mvstoreTime2version',
-        summary: 'The versions around a second since 1970: the newest before it ("after"), the oldest not before it ("not_after")',
+        summary:
+          'The versions around a second since 1970: the newest before it ("after"), the oldest not before it ("not_after")',
         description:
           'The words are mvstore’s: the second comes after the first version, and not after the other. t=0 asks for the current version, which is "after". Versions here are those of commits, not of a clock that ticks every five seconds.',
-        querystring: object({ t: { type: 'integer', minimum: 0, maximum: TIME_MS_MAX / 1000, description: 'Seconds since 1970.' } }),
+        querystring: object({
+          t: { type: 'integer', minimum: 0, maximum: TIME_MS_MAX / 1000, description: 'Seconds since 1970.' },
+        }),
         response: answers({ 200: json(object({ after: point, not_after: point }), 'null where there is none.') }),
       },
     },
@@ -246,7 +257,9 @@ function formatId(id: NamespaceId): string {
   return id.toString(16).padStart(20, '0');
 }
 
-function describePoint(found: { version: string; timeMs: number } | undefined): { version: string; time: number } | null {
+function describePoint(
+  found: { version: string; timeMs: number } | undefined,
+): { version: string; time: number } | null {
   return found === undefined ? null : { version: found.version, time: Math.floor(found.timeMs / 1000) };
 }
 

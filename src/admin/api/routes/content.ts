@@ -5,7 +5,15 @@ import { MvfuseError } from '../../../errors.js';
 import { answers, json, lines, StatusError } from '../replies.js';
 import { described, moment, object, optionalBody, ref } from '../schemas.js';
 import type { RouteOptions } from '../server.js';
-import { drainAfterAnswer, ERROR_TRAILER, HEAD_HEADER, receiveBody, sendContent, streamWork, workLine } from '../streams.js';
+import {
+  drainAfterAnswer,
+  ERROR_TRAILER,
+  HEAD_HEADER,
+  receiveBody,
+  sendContent,
+  streamWork,
+  workLine,
+} from '../streams.js';
 import { params } from './namespaces.js';
 
 interface Named {
@@ -54,7 +62,10 @@ export async function contentRoutes(app: FastifyInstance, { service, idleMsMax }
         description: 'The command mvfuse check has SQLite’s own integrity check look at the content, too.',
         params,
         body: optionalBody({ 'moment?': described(moment, 'The newest version unless it is said.') }),
-        response: answers({ 200: lines(workLine(ref('Checked')), 'How far it is; then what was found in order.') }, [410]),
+        response: answers(
+          { 200: lines(workLine(ref('Checked')), 'How far it is; then what was found in order.') },
+          [410],
+        ),
       },
     },
     async ({ params: { namespace }, body }, reply) => {
@@ -92,7 +103,10 @@ export async function contentRoutes(app: FastifyInstance, { service, idleMsMax }
         drainAfterAnswer(incoming, reply);
         const length = headers['content-length'];
         if (length === undefined) {
-          throw new StatusError(411, new MvfuseError('INVALID_ARGUMENT', 'Content-Length, the size of the database, is missing'));
+          throw new StatusError(
+            411,
+            new MvfuseError('INVALID_ARGUMENT', 'Content-Length, the size of the database, is missing'),
+          );
         }
         return service.importDatabase(namespace, Number(length), receiveBody(incoming, idleMsMax));
       },

@@ -60,7 +60,9 @@ export async function daemonRoutes(app: FastifyInstance, { service, health, metr
         tags,
         operationId: 'metrics',
         summary: 'Counters and gauges, for Prometheus',
-        response: answers({ 200: { description: 'The metrics.', content: { 'text/plain': { schema: { type: 'string' } } } } }),
+        response: answers({
+          200: { description: 'The metrics.', content: { 'text/plain': { schema: { type: 'string' } } } },
+        }),
       },
     },
     async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()),

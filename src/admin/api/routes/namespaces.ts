@@ -4,8 +4,8 @@ import type { FastifyInstance } from 'fastify';
 import type { RetentionPolicy } from '../../../store/types.js';
 import { answers, json, lines } from '../replies.js';
 import { array, body, described, flag, namespaceName, object, optionalBody, ref, SCHEMAS, text } from '../schemas.js';
-import { streamWork, workLine } from '../streams.js';
 import type { RouteOptions } from '../server.js';
+import { streamWork, workLine } from '../streams.js';
 
 interface Named {
   Params: { namespace: string };
@@ -37,7 +37,9 @@ export async function namespaceRoutes(app: FastifyInstance, { service }: RouteOp
         tags,
         operationId: 'createNamespace',
         summary: 'Make an empty namespace',
-        body: body({ name: described(namespaceName, 'One that ends in ":" and 64 hex digits carries its access proof.') }),
+        body: body({
+          name: described(namespaceName, 'One that ends in ":" and 64 hex digits carries its access proof.'),
+        }),
         response: answers({ 201: json(ref('NamespaceInfo'), 'The new namespace.') }, [409, 413]),
       },
     },
@@ -80,7 +82,8 @@ export async function namespaceRoutes(app: FastifyInstance, { service }: RouteOp
         tags,
         operationId: 'deleteNamespace',
         summary: 'Delete a namespace with all its versions',
-        description: 'Refused while there are forks of it, while it is locked, and, unless forced, while somebody reads it.',
+        description:
+          'Refused while there are forks of it, while it is locked, and, unless forced, while somebody reads it.',
         params,
         querystring: object({ 'force?': described(flag, 'Whether those who read it may lose it.') }),
         response: answers({ 200: lines(workLine({ type: 'null' }), 'How far it is.') }, [409, 423]),

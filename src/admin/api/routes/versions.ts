@@ -3,8 +3,8 @@
 import type { FastifyInstance } from 'fastify';
 import { parseMomentOf, requireTruncatable } from '../arguments.js';
 import { answers, json, lines } from '../replies.js';
-import type { RouteOptions } from '../server.js';
 import { array, body, described, flag, moment, namespaceName, object, ref, text } from '../schemas.js';
+import type { RouteOptions } from '../server.js';
 import { streamWork, workLine } from '../streams.js';
 import { params } from './namespaces.js';
 
@@ -98,7 +98,8 @@ export async function versionRoutes(app: FastifyInstance, options: RouteOptions)
         response: answers({ 200: json(ref('Tag'), 'The tag.') }, [409, 410, 413]),
       },
     },
-    ({ params: { namespace, tag }, body: { moment: at, move = false } }) => service.addTag(namespace, tag, at, { move }),
+    ({ params: { namespace, tag }, body: { moment: at, move = false } }) =>
+      service.addTag(namespace, tag, at, { move }),
   );
 
   app.delete<{ Params: { namespace: string; tag: string } }>(
@@ -130,7 +131,10 @@ export async function versionRoutes(app: FastifyInstance, options: RouteOptions)
           name: described(namespaceName, 'Of the new namespace.'),
           'moment?': described(moment, 'What it goes on from; the newest version unless it is said.'),
         }),
-        response: answers({ 200: lines(workLine(ref('NamespaceInfo')), 'How far it is; then the fork.') }, [409, 410, 413]),
+        response: answers(
+          { 200: lines(workLine(ref('NamespaceInfo')), 'How far it is; then the fork.') },
+          [409, 410, 413],
+        ),
       },
     },
     ({ params: { namespace }, body: { name, moment: at = 'latest' } }, reply) =>
@@ -146,7 +150,10 @@ export async function versionRoutes(app: FastifyInstance, options: RouteOptions)
         summary: 'Commit what an old version holds as the newest one; nothing of the history is lost',
         params,
         body: body({ moment, 'dryRun?': dryRun }),
-        response: answers({ 200: lines(workLine(ref('Rollback')), 'How far it is; then what was done.') }, [409, 410, 423, 507]),
+        response: answers(
+          { 200: lines(workLine(ref('Rollback')), 'How far it is; then what was done.') },
+          [409, 410, 423, 507],
+        ),
       },
     },
     ({ params: { namespace }, body: { moment: at, dryRun: dry = false } }, reply) =>
@@ -183,7 +190,10 @@ export async function versionRoutes(app: FastifyInstance, options: RouteOptions)
         description: 'Refused with 403 for a version younger than the daemon’s --truncate-min-age, a dry run too.',
         params,
         body: body({ moment, 'dryRun?': dryRun }),
-        response: answers({ 200: lines(workLine(ref('Truncation')), 'How far it is; then what was removed.') }, [403, 409, 410, 423]),
+        response: answers(
+          { 200: lines(workLine(ref('Truncation')), 'How far it is; then what was removed.') },
+          [403, 409, 410, 423],
+        ),
       },
     },
     async ({ params: { namespace }, body: { moment: at, dryRun: dry = false } }, reply) => {
