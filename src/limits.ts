@@ -195,7 +195,7 @@ export const STAGE_PAGES_READ_MAX = 256;
 export const REMOVED_KEYS_MAX = 512;
 
 /** How often a daemon applies the retention policies. */
-export const RETENTION_PERIOD_MS = 10_000;
+export const RETENTION_PERIOD_MS_DEFAULT = 10_000;
 
 /** Changelog entries, and pages, that one step of a collection follows: a few milliseconds' work. */
 export const COLLECT_ENTRIES_MAX = 64;
@@ -264,4 +264,5 @@ export const LIMIT_RANGES = {
   writerWaitMs: { min: 0, max: 600_000 },
   leaseMs: { min: 1_000, max: 60_000 },
   waitMs: { min: 0, max: 86_400_000 },
+  retentionPeriodMs: { min: 100, max: 86_400_000 },
 } as const;

@@ -71,8 +71,8 @@ export function validateTagName(name: string): void {
     throw new MvfuseError('INVALID_ARGUMENT', `"${name}" cannot be a tag: ${reason}; ${EXAMPLES}`);
   };
   if (name === '') wrong('it is empty');
-  if (name === 'latest' || isVersion(name.toLowerCase()) || /^\d{4}-\d/.test(name)) wrong('it reads as another moment');
-  if (/^[-.]/.test(name)) wrong('it begins with "-" or "."');
+  if (name === 'latest' || isVersion(name.toLowerCase())) wrong('it reads as another moment');
+  if (!/^[\p{L}_]/u.test(name)) wrong('it does not begin with a letter');
   if (name.startsWith('lock:')) wrong('names that begin with "lock:" are kept for maintenance locks');
   if (REFUSED_IN_TAGS.test(name) || /\p{Surrogate}/u.test(name))
     wrong('spaces, control characters, "/", "\\", "@", "," and "=" are not allowed');

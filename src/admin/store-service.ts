@@ -198,6 +198,7 @@ export function localService(store: PageStore, directory: string | undefined, da
     deleteNamespace: async (name, { force = false, signal } = {}) => {
       const id = await store.removeNamespace(name, { force });
       await store.retention.purge(id, signal === undefined ? {} : { signal });
+      await store.reclaim();
     },
     setRetention: async (name, policy) => {
       if (name === undefined) await store.retention.setDefaultPolicy(policy);
@@ -210,10 +211,9 @@ export function localService(store: PageStore, directory: string | undefined, da
     log: async (name, { limit, since, pages = false }) => {
       const id = await idOf(name);
       const after = since === undefined ? ZERO_VERSION : (await resolve(name, since)).head.version;
-      const [changes, tags] = await Promise.all([store.log(id, { limit, after }), store.listTags(id)]);
-      return changes.map(({ pages: written, ...entry }) => ({
+      const [changes, tags] = await Promise.all([store.log(id, { limit, after, pages }), store.listTags(id)]);
+      return changes.map((entry) => ({
         ...entry,
-        ...(pages ? { pages: written } : {}),
         tags: tags.filter(({ version }) => version === entry.version).map((tag) => tag.name),
       }));
     },

@@ -10,6 +10,7 @@ import {
   LEASE_MS_DEFAULT,
   LIMIT_RANGES,
   PAGE_CACHE_BYTES_DEFAULT,
+  RETENTION_PERIOD_MS_DEFAULT,
   WRITER_WAIT_MS_DEFAULT,
 } from '../limits.js';
 import { parsedOption } from './options.js';
@@ -22,6 +23,7 @@ export interface LimitOptions {
   readonly queueLength: number;
   readonly writerWait: number;
   readonly leaseTime: number;
+  readonly retentionPeriod: number;
 }
 
 export function limitOptions(): Option[] {
@@ -69,6 +71,16 @@ export function limitOptions(): Option[] {
         parse: (text) => parseDuration(text, LIMIT_RANGES.leaseMs),
         default: LEASE_MS_DEFAULT,
         shown: `${LEASE_MS_DEFAULT / 1000}s`,
+      },
+    ),
+    parsedOption(
+      '--retention-period <time>',
+      'how often versions that no policy keeps are removed',
+      'MVFUSE_RETENTION_PERIOD',
+      {
+        parse: (text) => parseDuration(text, LIMIT_RANGES.retentionPeriodMs),
+        default: RETENTION_PERIOD_MS_DEFAULT,
+        shown: `${RETENTION_PERIOD_MS_DEFAULT / 1000}s`,
       },
     ),
   ];

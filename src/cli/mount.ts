@@ -182,6 +182,11 @@ async function serve(options: Options, { log, store, mountpoint, mappings, direc
   };
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
+  if (options.readOnly !== true) {
+    const failed = (error: unknown): void =>
+      log.warn({ err: error }, 'versions that are not kept could not be removed');
+    store.retention.start(options.retentionPeriod, failed);
+  }
   log.info({ mountpoint, store: options.store, files: mappings.map((mapping) => mapping.fileName) }, 'mounted');
   await mount.ended.finally(() => mounts.splice(mounts.indexOf(mount), 1));
   log.info({ mountpoint }, 'unmounted');

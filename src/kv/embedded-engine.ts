@@ -29,6 +29,8 @@ export interface Backend {
   openSnapshot(): Promise<Snapshot>;
   /** Resolves with the commit's counter once it is visible, and durable if that was asked for; with CONFLICT when nothing was written. */
   commit(commit: PendingCommit): Promise<number | typeof CONFLICT>;
+  /** One step of giving space that is no longer used back to the disk, where there is a disk. */
+  reclaim?(): Promise<{ readonly bytes: number; readonly isDone: boolean }>;
   /** Called once, with no snapshot open and no commit under way, but for those that hang. */
   close(): Promise<void>;
 }
@@ -78,6 +80,18 @@ export class EmbeddedEngine implements Engine {
     const current = await this.read((transaction) => transaction.get(key));
     if (isSame(current, value)) return waiting;
     enough.abort();
+  }
+
+  reclaim(): Promise<number> {
+    return this.#calls.run(async () => {
+      let bytes = 0;
+      for (let isDone = this.#backend.reclaim === undefined; !isDone; ) {
+        const step = await this.#backend.reclaim!();
+        bytes += step.bytes;
+        isDone = step.isDone;
+      }
+      return bytes;
+    });
   }
 
   close(): Promise<void> {

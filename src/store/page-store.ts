@@ -34,7 +34,7 @@ import { PageCache } from './page-cache.js';
 import { padPage, pageOfStored } from './page-codec.js';
 import { PageReader } from './page-reader.js';
 import { RecentChanges } from './recent-changes.js';
-import { decodeChange } from './records.js';
+import { decodeChange, toLogEntry } from './records.js';
 import { removeNamespace } from './removal.js';
 import { Retention, readDefaultPolicy, validatePolicy } from './retention.js';
 import { discardStage, listOutlivedStages, listStages, markDead, type StageName } from './stage.js';
@@ -44,6 +44,7 @@ import type {
   Commit,
   CommitRequest,
   Head,
+  LogEntry,
   MaintenanceLock,
   NamespaceDetails,
   NamespaceId,
@@ -82,6 +83,8 @@ export interface LogOptions {
   readonly limit?: number;
   /** Only those after this version. */
   readonly after?: Version;
+  /** Whether to tell which pages they wrote. */
+  readonly pages?: boolean;
 }
 
 export class PageStore {
@@ -436,8 +439,8 @@ export class PageStore {
   }
 
   /** Commits of the namespace that can be read, the newest first; all of them without a limit. */
-  async log(namespace: NamespaceId, options: LogOptions = {}): Promise<Change[]> {
-    const { limit, after = ZERO_VERSION } = options;
+  async log(namespace: NamespaceId, options: LogOptions = {}): Promise<Array<LogEntry & Partial<Change>>> {
+    const { limit, after = ZERO_VERSION, pages = false } = options;
     const { begin, end } = logRangeAfter(namespace, after);
     const range = { reverse: true, ...(limit === undefined ? {} : { limit }) };
     return this.#engine.read(async (transaction) => {
@@ -447,7 +450,10 @@ export class PageStore {
       ]);
       const kept = new Set(held.map(({ version }) => version));
       return entries
-        .map(({ key, value }) => ({ version: versionOfKey(key), ...decodeChange(value) }))
+        .map(({ key, value }) => {
+          const [version, change] = [versionOfKey(key), decodeChange(value)];
+          return pages ? { version, ...change } : toLogEntry(version, change);
+        })
         .filter(({ version }) => version >= truncatedBefore || kept.has(version));
     });
   }

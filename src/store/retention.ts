@@ -196,6 +196,7 @@ export class Retention {
         if (!(error instanceof MvfuseError) || error.code !== 'NOT_FOUND') throw error;
       }
     }
+    await this.#engine.reclaim?.();
     this.#figures = { ...this.#figures, lastRunMs: this.#clock() };
   }
 

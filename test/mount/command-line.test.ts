@@ -64,7 +64,16 @@ test('bad input gives one clear sentence and status 2', async () => {
   await refused(2, /--mountpoint/, '--namespaces', 'a=b');
   await refused(2, /--namespaces/, '--mountpoint', dir);
   await refused(2, /"a" is given twice/, '--mountpoint', dir, '--namespaces', 'a=x,a=y', '--store', store);
-  await refused(2, /not a version/, '--mountpoint', dir, '--namespaces', 'a=x@12', '--store', store);
+  await refused(
+    2,
+    /cannot be a tag.*a moment is a version/,
+    '--mountpoint',
+    dir,
+    '--namespaces',
+    'a=x@12',
+    '--store',
+    store,
+  );
   await refused(2, /leading dot/, '--mountpoint', dir, '--namespaces', '.a=x', '--store', store);
   await refused(2, /SQLite's own files/, '--mountpoint', dir, '--namespaces', 'a-journal=x', '--store', store);
   await refused(2, /URL of a store/, '--mountpoint', dir, '--namespaces', 'a=x', '--store', 'nonsense');
@@ -135,6 +144,7 @@ test('with a daemon, commands go through it', async () => {
       'pageBytes',
       'pageCount',
       'sizeBytes',
+      'tags',
       'timeMs',
       'version',
     ]);

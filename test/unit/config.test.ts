@@ -16,9 +16,9 @@ import { isMvfuseError } from '../../src/errors.js';
 test('namespace mappings', () => {
   const version = '000660cac64483180000';
   assert.deepEqual(parseNamespaces(`mydb=test, old=test@${version.toUpperCase()},lone`), [
-    { fileName: 'mydb', namespace: 'test', version: undefined },
-    { fileName: 'old', namespace: 'test', version },
-    { fileName: 'lone', namespace: 'lone', version: undefined },
+    { fileName: 'mydb', namespace: 'test', moment: undefined, owner: undefined },
+    { fileName: 'old', namespace: 'test', moment: { kind: 'version', version }, owner: undefined },
+    { fileName: 'lone', namespace: 'lone', moment: undefined, owner: undefined },
   ]);
   assert.equal(parseNamespaces('db=team/app')[0]!.namespace, 'team/app');
 });
@@ -35,7 +35,7 @@ test('what no mapping may be', () => {
     '.c=x',
     'x-wal=y',
     'x-mjABCDEF912=y',
-    'a=b@1',
+    'a=b@-1x',
   ]) {
     assert.throws(
       () => parseNamespaces(text),

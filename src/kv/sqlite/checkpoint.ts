@@ -26,7 +26,11 @@ export class Checkpointer {
    */
   afterGroup(bytes: number): void {
     this.#writtenBytes += bytes;
-    if (this.#writtenBytes < CHECKPOINT_BYTES) return;
+    if (this.#writtenBytes >= CHECKPOINT_BYTES) this.copyBack();
+  }
+
+  /** Copies back now; the file is only cut by this. @throws STORE_FAILED, CORRUPT */
+  copyBack(): void {
     this.#writtenBytes = 0;
     try {
       this.#copyBack();

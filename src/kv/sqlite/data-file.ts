@@ -45,6 +45,8 @@ export function openForWriting(path: string, bytesMax: number | undefined): Data
   try {
     db.pragma(`page_size = ${PAGE_BYTES}`);
     requireFormat(db, path);
+    // Only a new file takes it: free pages can be given back (reclaim.ts).
+    if (isEmpty(db)) db.pragma('auto_vacuum = INCREMENTAL');
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');
     db.pragma('wal_autocheckpoint = 0');

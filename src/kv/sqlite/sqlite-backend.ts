@@ -11,6 +11,7 @@ import { DATA_FILE } from './data-file.js';
 import { syncDirectory } from './durable-start.js';
 import { OwnerLock } from './owner-lock.js';
 import { ReaderPool } from './reader-pool.js';
+import type { Reclaimed } from './reclaim.js';
 import { toStoreError } from './sqlite-error.js';
 import { Writer } from './writer.js';
 
@@ -53,6 +54,10 @@ export class SqliteBackend implements Backend {
 
   commit(commit: PendingCommit): Promise<number | typeof CONFLICT> {
     return this.#writer.commit(commit);
+  }
+
+  reclaim(): Promise<Reclaimed> {
+    return this.#writer.reclaim();
   }
 
   async close(): Promise<void> {

@@ -9,6 +9,7 @@ import type { PendingCommit } from '../embedded-engine.js';
 import { CONFLICT } from '../retry.js';
 import { encodeCommit } from './commit-message.js';
 import type { CommitOutcome } from './group-commit.js';
+import type { Reclaimed } from './reclaim.js';
 import type { WriterData, WriterReply, WriterRequest } from './writer-protocol.js';
 
 interface Waiter {
@@ -19,6 +20,7 @@ interface Waiter {
 export class Writer {
   readonly #worker: Worker;
   readonly #waiters = new Map<number, Waiter>();
+  readonly #reclaims = new Map<number, { resolve: (reclaimed: Reclaimed) => void; reject: Waiter['reject'] }>();
   readonly #exited: Promise<void>;
   #nextId = 1;
   #closing = false;
@@ -68,6 +70,17 @@ export class Writer {
     });
   }
 
+  /** One step of giving space back to the disk. */
+  reclaim(): Promise<Reclaimed> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const id = this.#nextId++;
+    this.#worker.ref();
+    return new Promise((resolve, reject) => {
+      this.#reclaims.set(id, { resolve, reject });
+      this.#worker.postMessage({ id, reclaim: true } satisfies WriterRequest);
+    });
+  }
+
   /** Resolves when the thread has ended. */
   async close(): Promise<void> {
     this.#closing = true;
@@ -77,22 +90,27 @@ export class Writer {
   }
 
   #receive(reply: WriterReply): void {
-    if (reply.kind !== 'answers') return;
-    for (const { id, outcome } of reply.answers) {
-      const waiter = this.#waiters.get(id);
-      this.#waiters.delete(id);
-      if (waiter !== undefined) settle(waiter, outcome);
-      if (reply.fatal && 'error' in outcome) this.#fail(outcome.error.message);
+    if (reply.kind === 'answers') {
+      for (const { id, outcome } of reply.answers) {
+        const waiter = this.#waiters.get(id);
+        this.#waiters.delete(id);
+        if (waiter !== undefined) settle(waiter, outcome);
+        if (reply.fatal && 'error' in outcome) this.#fail(outcome.error.message);
+      }
+    } else if (reply.kind === 'reclaimed') {
+      this.#reclaims.get(reply.id)?.resolve(reply);
+      this.#reclaims.delete(reply.id);
     }
     // After a failure answers still come in that nobody waits for; they must not let the process end before the thread.
-    if (this.#waiters.size === 0 && !this.#closing) this.#worker.unref();
+    if (this.#waiters.size === 0 && this.#reclaims.size === 0 && !this.#closing) this.#worker.unref();
   }
 
   #fail(message: string, cause?: unknown): void {
     const refusal = `the store is refused until it is opened again: ${message}`;
     this.#failure ??= new MvfuseError('STORE_FAILED', refusal, { cause });
-    for (const waiter of this.#waiters.values()) waiter.reject(this.#failure);
+    for (const waiter of [...this.#waiters.values(), ...this.#reclaims.values()]) waiter.reject(this.#failure);
     this.#waiters.clear();
+    this.#reclaims.clear();
   }
 }
 

@@ -51,6 +51,7 @@ export async function compatibleRoutes(app: FastifyInstance, options: RouteOptio
       const made = await withStatus({ ALREADY_EXISTS: 422 }, async () => {
         if (overlay === undefined || overlay === null) return service.createNamespace(name);
         const parent = await namespaceById(service, overlay.ns_id);
+        await requireUnlocked(service, parent.name);
         const gone = { GONE: 409, NOT_FOUND: 409, BUSY: 409 };
         return withStatus(gone, () => service.fork(parent.name, overlay.snapshot_version, name));
       });
@@ -247,6 +248,12 @@ async function namespaceById(service: StoreService, nsId: string): Promise<Names
   const found = (await service.listNamespaces()).find(({ id }) => formatId(id) === nsId);
   if (found !== undefined) return found;
   throw new MvfuseError('INVALID_ARGUMENT', `no namespace has the id ${nsId}`);
+}
+
+/** mvstore's lock may take versions back, so nothing is put on top of a locked namespace there. */
+async function requireUnlocked(service: StoreService, name: string): Promise<void> {
+  const { lock } = await service.statNamespace(name);
+  if (lock !== undefined) throw new MvfuseError('CONFLICT', `namespace "${name}" is locked by "${lock.owner}"`);
 }
 
 function describe({ name, id }: Pick<NamespaceInfo, 'name' | 'id'>): { nskey: string; nsid: string } {
