@@ -2,16 +2,16 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { CheckedApi, operations, socketOf } from '../support/api.js';
+import { CheckedApi, operations, socketOf, startEmbedded } from '../support/api.js';
 import { run, sqlite3 } from '../support/client.js';
-import { TestMount } from '../support/mounted.js';
+import type { TestMount } from '../support/mounted.js';
 
 let mount: TestMount;
 let api: CheckedApi;
 let versions: string[];
 
 before(async () => {
-  mount = await TestMount.start({ namespaces: 'mydb=test' });
+  mount = await startEmbedded({ namespaces: 'mydb=test' });
   api = await CheckedApi.open(socketOf(mount));
   await sqlite3(mount.path(), 'CREATE TABLE t(a)');
   for (let value = 1; value <= 4; value += 1) await sqlite3(mount.path(), `INSERT INTO t VALUES(${value})`);

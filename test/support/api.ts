@@ -1,10 +1,12 @@
 // Calls of a daemon's API for tests, each answer held against the OpenAPI document that the daemon serves.
 
 import assert from 'node:assert/strict';
+import { mkdtempSync } from 'node:fs';
 import { type RequestOptions, request } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import type { TestMount } from './mounted.js';
+import { type MountOptions, TestMount } from './mounted.js';
 
 export interface Answer {
   readonly status: number;
@@ -61,7 +63,13 @@ export function send(target: RequestOptions, method: string, path: string, call:
   });
 }
 
-/** The socket of the daemon on an embedded store. */
+/** A mount on an embedded store, wherever other tests have theirs. */
+export function startEmbedded(options: MountOptions = {}, flags: readonly string[] = []): Promise<TestMount> {
+  const base = options.base ?? mkdtempSync(join(tmpdir(), 'mvfuse-test-'));
+  return TestMount.start({ storeUrl: `sqlite:${join(base, 'store')}`, ...options, base }, flags);
+}
+
+/** The socket of its daemon. */
 export function socketOf(mount: TestMount): RequestOptions {
   return { socketPath: join(mount.base, 'store', 'control.sock') };
 }

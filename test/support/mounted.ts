@@ -52,6 +52,8 @@ export interface MountOptions {
   readonly base?: string;
   /** A store elsewhere, for hosts that share one. */
   readonly storeUrl?: string;
+  /** Variables beside those of the test itself. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** The group that the daemon runs as; the test's own by default. */
   readonly gid?: number;
   readonly logLevel?: string;
@@ -84,9 +86,10 @@ export class TestMount {
     const args = ['--mountpoint', join(base, 'dbs'), '--namespaces', options.namespaces ?? 'mydb=test'];
     args.push('--store', storeUrl, '--log-format', 'json', ...flags);
     const stale = isMounted(join(base, 'dbs'));
-    const { gid } = options;
+    const { gid, environment } = options;
     const child = spawn(process.execPath, [MAIN, ...args], {
       stdio: ['ignore', 'inherit', 'pipe'],
+      env: { ...process.env, ...environment },
       ...(gid === undefined ? {} : { gid }),
     });
     const mount = new TestMount(base, child, storeUrl);
