@@ -3,6 +3,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
+bash scripts/test-packages.sh
 status=0
 if [ "${1:-}" = --long ]; then
   export MVFUSE_TEST_LONG=1

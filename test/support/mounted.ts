@@ -56,6 +56,8 @@ export interface MountOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** The group that the daemon runs as; the test's own by default. */
   readonly gid?: number;
+  /** Variables that the daemon has besides the test's own. */
+  readonly environment?: NodeJS.ProcessEnv;
   readonly logLevel?: string;
   /** Off where every page that SQLite reads must be a request. */
   readonly kernelCache?: boolean;
@@ -91,6 +93,7 @@ export class TestMount {
       stdio: ['ignore', 'inherit', 'pipe'],
       env: { ...process.env, ...environment },
       ...(gid === undefined ? {} : { gid }),
+      ...(environment === undefined ? {} : { env: { ...process.env, ...environment } }),
     });
     const mount = new TestMount(base, child, storeUrl);
     await mount.#untilMounted(stale);

@@ -13,6 +13,7 @@ import type { Version } from '../../../src/version.js';
 import { commitOne, filledPages, openStore, pageNumber, request } from '../../support/stores.js';
 
 const FIXTURE = new URL('../../../../test/unit/store/format-1.json', import.meta.url);
+const HISTORY_FIXTURE = new URL('../../../../test/unit/store/format-1-history.json', import.meta.url);
 const LIMITS = { commitBytesMax: 8_000, stageChunkBytesMax: 1_000 };
 const ORIGIN = '0102030405060708090a' as Version;
 
@@ -45,6 +46,29 @@ async function dump(engine: Engine): Promise<Fixture['pairs']> {
   return pairs.map(({ key, value }) => [key.toString('hex'), value.toString('hex')] as const);
 }
 
+/** What came with tags, forks, retention and locks; part of the format since then. */
+async function makeHistory(): Promise<Fixture['pairs']> {
+  const engine = await openEngine('memory:', { clock: steppingClock() });
+  const store = await openStore(engine, { clock: steppingClock() });
+  const { id, head } = await store.createNamespace('main');
+  let base = head;
+  for (let fill = 1; fill <= 4; fill += 1) {
+    base = (await commitOne(store, request(id, base.version, 2, filledPages({ 1: fill })))).head;
+    if (fill === 1) await store.addTag(id, 'first', base.version);
+  }
+  await store.forkNamespace(id, base.version, 'fork');
+  await store.createNamespace(`guarded:${'ab'.repeat(32)}`);
+  await store.retention.setDefaultPolicy({ keepMs: 86_400_000, keepVersions: 3 });
+  await store.setRetention(id, { keepVersions: 2 });
+  await store.retention.apply(id);
+  await store.lockNamespace(id, 'me');
+  await store.createNamespace('gone');
+  await store.removeNamespace('gone');
+  const pairs = await dump(engine);
+  await store.close();
+  return pairs;
+}
+
 async function makeStore(): Promise<Fixture> {
   const engine = await openEngine('memory:', { clock: steppingClock() });
   const store = await openStore(engine, { clock: steppingClock(), limits: LIMITS });
@@ -73,6 +97,11 @@ async function makeStore(): Promise<Fixture> {
 }
 
 const fixture = JSON.parse(readFileSync(FIXTURE, 'utf8')) as Fixture;
+const history = JSON.parse(readFileSync(HISTORY_FIXTURE, 'utf8')) as Fixture['pairs'];
+
+test('tags, forks, policies, watermarks and locks make the same bytes', async () => {
+  assert.deepEqual(await makeHistory(), history);
+});
 
 test('the same commits make the same bytes', async () => {
   assert.deepEqual(await makeStore(), fixture);

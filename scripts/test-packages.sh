@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Debian packages that only tests need: programs that they run on a mount. Without root, or without a network, the tests that
+# need what is missing say so and are skipped.
+set -uo pipefail
+
+# file:package
+missing=()
+for pair in /usr/lib/python3/dist-packages/django:python3-django /usr/bin/getfattr:attr \
+  /usr/share/doc/libfaketime:libfaketime; do
+  [ -e "${pair%%:*}" ] || missing+=("${pair##*:}")
+done
+[ "${#missing[@]}" -gt 0 ] || exit 0
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+  echo "tests that need ${missing[*]} are skipped: run once as root to install them"
+  exit 0
+fi
+echo "installing what tests need: ${missing[*]}"
+apt-get update -qq
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
+  echo "these could not be installed, and tests that need them are skipped: ${missing[*]}"
