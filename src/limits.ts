@@ -251,6 +251,9 @@ export const CONTROL_LINGER_MS = 2_000;
 export const READY_CHECK_MS_MAX = 5_000;
 export const READY_FRESH_MS = 500;
 
+/** Namespaces that have labels of their own among the metrics; the others share one. */
+export const METRIC_NAMESPACES_MAX = 100;
+
 /** A token's length: 128 bits, if they are random. */
 export const TOKEN_BYTES_MIN = 16;
 

@@ -1,9 +1,6 @@
 // mvfuse [mount]: mounts namespaces as files and serves them in the foreground until it is unmounted or told to stop.
 
 import { Command, Option } from 'commander';
-import type { Logger } from 'pino';
-import { createHealth, type MountState } from '../admin/api/health.js';
-import { localService } from '../admin/store-service.js';
 import {
   LOG_FORMATS,
   LOG_LEVELS,
@@ -15,17 +12,15 @@ import {
   spillDirectory,
 } from '../config.js';
 import { isMvfuseError } from '../errors.js';
-import type { Mount, MountEntry } from '../fuse/mount.js';
+import type { MountEntry } from '../fuse/mount.js';
 import { storeDirectory } from '../kv/open.js';
 import { createLogger } from '../logger.js';
-import type { MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
 import type { NamespaceInfo } from '../store/types.js';
-import { type ApiOptions, apiOptions, apiToken, startApi } from './daemon-api.js';
+import { type ApiOptions, apiOptions, apiToken, loadMetrics, type Served, startApi } from './daemon-api.js';
 import { type LimitOptions, limitOptions } from './limit-options.js';
-import { isMountedOn, prepareMountpoint } from './mountpoint.js';
+import { prepareMountpoint } from './mountpoint.js';
 import { storeOption, switchOption } from './options.js';
-import { packageVersion } from './package-version.js';
 import { openStore } from './store-access.js';
 
 interface Options extends LimitOptions, ApiOptions {
@@ -101,26 +96,18 @@ async function runMount(options: Options): Promise<void> {
   const directory = storeDirectory(options.store);
   const mountpoint = resolveMountpoint(options.mountpoint, directory);
   await prepareMountpoint(mountpoint, log);
+  const metrics = await loadMetrics();
   const store = await openStore(options.store, {
     cacheBytesMax: options.cacheSize,
     leaseMs: options.leaseTime,
     leaseReads: options.leaseReads,
+    observer: metrics.storeObserver,
   });
   try {
-    const mounts: Mount[] = [];
-    const status = (): Promise<MountStatus[]> => Promise.all(mounts.map((mount) => mount.status()));
-    const service = localService(store, directory, { mounts: status, writerWaitMs: options.writerWait });
-    const state = { mounts: () => [mountState(options, mountpoint, mappings, mounts)], lease: () => store.signOfLife };
-    const api = await startApi(options, token, {
-      service,
-      health: createHealth(service, state),
-      metrics: (await import('../admin/api/metrics.js')).createMetrics(),
-      log,
-      release: packageVersion(),
-      truncateMinAgeMs: options.truncateMinAge,
-    });
+    const served: Served = { log, store, mountpoint, mappings, directory, mounts: [], metrics };
+    const api = await startApi(options, token, served);
     try {
-      await serve(options, { log, store, mountpoint, mappings, directory, mounts });
+      await serve(options, served);
     } finally {
       await api.close();
     }
@@ -129,36 +116,13 @@ async function runMount(options: Options): Promise<void> {
   }
 }
 
-/** What is mounted is read here of the kernel's list: this process must not touch it. */
-function mountState(
-  options: Options,
-  mountpoint: string,
-  mappings: readonly NamespaceMapping[],
-  [mount]: readonly Mount[],
-): MountState {
-  const problem = (): string | undefined => {
-    if (mount === undefined) return 'it is not mounted yet, or not any more';
-    return isMountedOn(mountpoint) ? undefined : 'it was unmounted; programs that have files open still use it';
-  };
-  const live = options.readOnly ? [] : mappings.filter(({ moment }) => moment === undefined);
-  return { mountpoint, problem: problem(), namespaces: live.map(({ namespace }) => namespace) };
-}
-
-interface Served {
-  readonly log: Logger;
-  readonly store: PageStore;
-  readonly mountpoint: string;
-  readonly mappings: readonly NamespaceMapping[];
-  readonly directory: string | undefined;
-  /** The mount is put here when it is there. */
-  readonly mounts: Mount[];
-}
-
-async function serve(options: Options, { log, store, mountpoint, mappings, directory, mounts }: Served): Promise<void> {
+async function serve(options: Options, served: Served): Promise<void> {
+  const { log, store, mountpoint, mappings, directory, mounts, metrics } = served;
   // Everything else a command does works without the addon, so it is loaded here.
   const { mountFiles } = await import('../fuse/mount.js');
   const entries: MountEntry[] = [];
   for (const mapping of mappings) entries.push(await entryOf(store, mapping, options.create && !options.readOnly));
+  metrics.nameNamespaces(entries.map(({ namespace: id, namespaceName: name }) => ({ id, name })));
   const mount = await mountFiles({
     mountpoint,
     entries,
@@ -174,6 +138,7 @@ async function serve(options: Options, { log, store, mountpoint, mappings, direc
     allowOther: options.allowOther === true,
     kernelCache: options.kernelCache,
     spaceDirectory: directory,
+    observer: metrics.mountObserver,
   });
   mounts.push(mount);
   const stop = (signal: NodeJS.Signals): void => {

@@ -7,6 +7,7 @@ import { daemonSockets, embeddedSocketPath } from '../admin/socket-path.js';
 import { localService, type StoreService } from '../admin/store-service.js';
 import { isShared, openEngine, storeDirectory, storeIdentity } from '../kv/open.js';
 import { LEASE_MS_DEFAULT, PAGE_CACHE_BYTES_DEFAULT } from '../limits.js';
+import type { StoreObserver } from '../observers.js';
 import { PageStore } from '../store/page-store.js';
 import type { HostOptions } from '../store/write-leases.js';
 import type { ServiceOptions } from './options.js';
@@ -17,6 +18,7 @@ export interface OpenStoreOptions {
   /** Of a store that several hosts share. */
   readonly leaseMs?: number;
   readonly leaseReads?: boolean;
+  readonly observer?: StoreObserver;
 }
 
 /**
@@ -24,11 +26,11 @@ export interface OpenStoreOptions {
  * @throws STORE_OWNED, STORE_FORMAT, STORE_FAILED, INVALID_ARGUMENT
  */
 export async function openStore(url: string, options: OpenStoreOptions = {}): Promise<PageStore> {
-  const { cacheBytesMax = PAGE_CACHE_BYTES_DEFAULT } = options;
+  const { cacheBytesMax = PAGE_CACHE_BYTES_DEFAULT, observer } = options;
   const clock = Date.now;
   const engine = await openEngine(url, { clock });
   try {
-    return await PageStore.open({ engine, clock, cacheBytesMax, host: await hostOptions(url, options) });
+    return await PageStore.open({ engine, clock, cacheBytesMax, host: await hostOptions(url, options), observer });
   } catch (error) {
     await engine.close();
     throw error;

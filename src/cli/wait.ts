@@ -67,9 +67,10 @@ async function readyProblem(options: Options, namespace: string): Promise<string
 
 function problemOf(checks: readonly Check[], namespace: string): string | undefined {
   const own = checks.find(({ kind, name }) => kind === 'namespace' && name === namespace);
-  if (own === undefined) return 'the daemon has it not mounted for writing';
+  if (own === undefined) return 'the daemon does not have it mounted';
   const general = checks.find(({ kind, ready }) => !ready && (kind === 'store' || kind === 'lease'));
-  return own.ready ? general?.reason : own.reason;
+  if (!own.ready) return own.reason;
+  return own.writable ? general?.reason : 'it is mounted to be read only';
 }
 
 async function absence(options: Options, namespace: string): Promise<string | undefined> {

@@ -24,6 +24,7 @@ import {
   LEASE_YIELD_MS,
   PIN_MS_MAX,
 } from '../limits.js';
+import type { StoreObserver } from '../observers.js';
 import type { Version } from '../version.js';
 import { Wakeup } from '../wakeup.js';
 import type { HeadUpdate } from './heads.js';
@@ -69,6 +70,7 @@ export interface WriteLeasesOptions {
   readonly takeIn: (namespace: NamespaceId, update: HeadUpdate) => void;
   /** A lease was got with this token: nothing that was begun under an older one can be committed any more. */
   readonly onTaken: (namespace: NamespaceId, token: number) => void;
+  readonly observer?: StoreObserver | undefined;
 }
 
 /** How long a process has been silent, and after which time others may take what it has. */
@@ -137,6 +139,11 @@ export class WriteLeases {
     this.#snapshots = options.snapshots;
     this.#sightings = new Sightings(options.host.bootTimeMs);
     this.#daemonSightings = new Sightings(options.host.bootTimeMs);
+  }
+
+  /** How many leases this process has. */
+  get count(): number {
+    return this.#held.size;
   }
 
   /** Of a process that serves a mount: how long the others have seen nothing of it. */
@@ -327,6 +334,7 @@ export class WriteLeases {
     this.#held.set(namespace, lease);
     this.#options.takeIn(namespace, update);
     this.#options.onTaken(namespace, token);
+    this.#options.observer?.leaseChanged('taken');
     this.#startBeating();
     this.#attend(lease).catch(() => undefined);
   }
@@ -389,6 +397,7 @@ export class WriteLeases {
       const { token, owner } = value.records[index]!;
       if (owner !== this.daemon || token !== lease.token) {
         this.#lose(lease);
+        this.#options.observer?.leaseChanged('lost');
         continue;
       }
       lease.sureUntilMs = Math.max(lease.sureUntilMs, this.#sureUntil(value.sentMs));
@@ -461,6 +470,7 @@ export class WriteLeases {
       () => {
         this.#yieldUntilMs.set(namespace, performance.now() + LEASE_YIELD_MS);
         this.#lose(lease);
+        this.#options.observer?.leaseChanged('passed-on');
       },
       () => {
         // Perhaps it was passed on, perhaps not: the next look shows it.

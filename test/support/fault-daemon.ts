@@ -140,7 +140,7 @@ const api = await serveApi(
   {
     service,
     health: createHealth(service, { mounts: () => [], lease: () => store.signOfLife }),
-    metrics: createMetrics(),
+    metrics: createMetrics('test'),
     log,
     release: 'test',
   },

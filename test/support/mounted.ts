@@ -52,8 +52,6 @@ export interface MountOptions {
   readonly base?: string;
   /** A store elsewhere, for hosts that share one. */
   readonly storeUrl?: string;
-  /** Variables beside those of the test itself. */
-  readonly environment?: Readonly<Record<string, string>>;
   /** The group that the daemon runs as; the test's own by default. */
   readonly gid?: number;
   /** Variables that the daemon has besides the test's own. */
@@ -91,7 +89,6 @@ export class TestMount {
     const { gid, environment } = options;
     const child = spawn(process.execPath, [MAIN, ...args], {
       stdio: ['ignore', 'inherit', 'pipe'],
-      env: { ...process.env, ...environment },
       ...(gid === undefined ? {} : { gid }),
       ...(environment === undefined ? {} : { env: { ...process.env, ...environment } }),
     });

@@ -10,6 +10,8 @@ export interface Check {
   /** The mount point, or the namespace. */
   readonly name: string;
   readonly ready: boolean;
+  /** Of a namespace: whether its mount lets programs write. */
+  readonly writable?: boolean;
   readonly reason?: string;
 }
 
@@ -31,7 +33,7 @@ export interface MountState {
   /** Why no program can reach it; undefined when they can. */
   readonly problem: string | undefined;
   /** Names of the namespaces whose newest version it shows. */
-  readonly namespaces: readonly string[];
+  readonly namespaces: ReadonlyArray<{ readonly name: string; readonly writable: boolean }>;
 }
 
 export interface LeaseState {
@@ -59,8 +61,8 @@ export function createHealth(service: StoreService, state: DaemonState, nowMs = 
 
 async function checkAll(service: StoreService, state: DaemonState): Promise<Readiness> {
   const mounts = state.mounts();
-  const names = [...new Set(mounts.flatMap(({ namespaces }) => namespaces))];
-  const reachable = mounts.filter(({ problem }) => problem === undefined).flatMap(({ namespaces }) => namespaces);
+  const mounted = mounts.flatMap(({ problem, namespaces }) => namespaces.map((of) => ({ ...of, problem })));
+  const names = [...new Set(mounted.map(({ name }) => name))];
   const stored = await Promise.all(names.map(async (name) => [name, await storeProblem(service, name)] as const));
   const failed = stored.filter(([, problem]) => problem?.isStore);
   const checks: Check[] = [
@@ -69,9 +71,11 @@ async function checkAll(service: StoreService, state: DaemonState): Promise<Read
       : check('store', '', failed.length < names.length ? undefined : failed[0]![1]!.reason),
     ...leaseChecks(state.lease()),
     ...mounts.map(({ mountpoint, problem }) => check('mount', mountpoint, problem)),
-    ...stored.map(([name, problem]) =>
-      check('namespace', name, problem?.reason ?? (reachable.includes(name) ? undefined : 'its mount is not there')),
-    ),
+    ...stored.map(([name, problem]) => {
+      const ways = mounted.filter((way) => way.name === name && way.problem === undefined);
+      const reason = problem?.reason ?? (ways.length === 0 ? 'its mount is not there' : undefined);
+      return { ...check('namespace', name, reason), writable: ways.some(({ writable }) => writable) };
+    }),
   ];
   return { ready: checks.every(({ ready }) => ready), checks };
 }

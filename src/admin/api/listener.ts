@@ -13,6 +13,7 @@ import { claimSocket, shortPath } from '../socket-path.js';
 import { tokenCheck } from './token.js';
 
 export interface Listener {
+  readonly kind: 'socket' | 'tcp';
   /** A path, or host:port with the port that was given. */
   readonly address: string;
   /** Connections that are open. */
@@ -50,7 +51,7 @@ export async function listenOnSocket(path: string, handle: RequestListener, alia
   }
   chmodSync(path, 0o600);
   const shown = alias === undefined ? undefined : await showAt(alias, path);
-  return listener(server, path, () => {
+  return listener('socket', server, path, () => {
     if (shown !== undefined) rmSync(shown, { force: true });
     rmSync(path, { force: true });
     short.close();
@@ -83,7 +84,7 @@ export async function listenOnTcp(
     const message = `the API cannot be served at ${formatAddress(host, port)}: ${(cause as Error).message}`;
     throw new MvfuseError('INVALID_ARGUMENT', message, { cause });
   }
-  return listener(server, formatAddress(host, (server.address() as AddressInfo).port));
+  return listener('tcp', server, formatAddress(host, (server.address() as AddressInfo).port));
 }
 
 /** `HOST:PORT`; an address of IPv6 in brackets. @throws INVALID_ARGUMENT */
@@ -116,7 +117,7 @@ function listen(server: Server, start: () => void): Promise<void> {
   });
 }
 
-function listener(server: Server, address: string, free = (): void => {}): Listener {
+function listener(kind: Listener['kind'], server: Server, address: string, free = (): void => {}): Listener {
   let open = 0;
   server.on('connection', (socket) => {
     open += 1;
@@ -129,7 +130,7 @@ function listener(server: Server, address: string, free = (): void => {}): Liste
     await new Promise<void>((resolve) => server.close(() => resolve()));
     free();
   };
-  return { address, connections: () => open, close };
+  return { kind, address, connections: () => open, close };
 }
 
 /** Where the alias cannot be, who needs it is told by --api. */

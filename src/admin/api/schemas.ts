@@ -221,6 +221,7 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
           kind: { type: 'string', enum: ['store', 'lease', 'mount', 'namespace'] },
           name: described(text, 'The mount point, or the namespace; the store and the lease have none of their own.'),
           ready: flag,
+          'writable?': described(flag, 'Of a namespace: whether its mount lets programs write.'),
           'reason?': text,
         }),
       ),

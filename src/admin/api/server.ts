@@ -5,7 +5,7 @@
 
 import swagger from '@fastify/swagger';
 import { Ajv } from 'ajv';
-import fastify, { type FastifyInstance, type FastifySchemaCompiler } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyRequest, type FastifySchemaCompiler } from 'fastify';
 import type { Logger } from 'pino';
 import { MvfuseError } from '../../errors.js';
 import { CONTROL_BODY_BYTES_MAX, CONTROL_IDLE_MS_MAX } from '../../limits.js';
@@ -90,6 +90,7 @@ async function createApi({ log, release, truncateMinAgeMs = 0, idleMsMax = CONTR
   endStalledBodies(app, idleMsMax);
   handleErrors(app, log);
   app.addHook('onResponse', (request, reply, done) => {
+    rest.metrics.apiAnswered(operationOf(request), reply.statusCode);
     log.debug({ call: callOf(request), status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'api');
     done();
   });
@@ -109,6 +110,11 @@ async function createApi({ log, release, truncateMinAgeMs = 0, idleMsMax = CONTR
   }
   await app.ready();
   return app;
+}
+
+/** There are as many as there are routes. */
+function operationOf({ routeOptions: { schema } }: FastifyRequest): string {
+  return (schema as { operationId?: string } | undefined)?.operationId ?? 'none';
 }
 
 /** Parameters are text, so they are turned into what they should be; bodies have types, which must be right. */

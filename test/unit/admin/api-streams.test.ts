@@ -33,7 +33,7 @@ before(async () => {
   const options = {
     service: new Proxy({} as StoreService, { get: (_, name) => service[name as keyof StoreService] }),
     health: { check: async () => ({ ready: true, checks: [] }) },
-    metrics: createMetrics(),
+    metrics: createMetrics('0.0.0'),
     log: createLogger('silent'),
     release: '0.0.0',
     idleMsMax: IDLE_MS,
