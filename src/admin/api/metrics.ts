@@ -10,6 +10,7 @@ import { METRIC_NAMESPACES_MAX } from '../../limits.js';
 import type { MountObserver, StoreObserver } from '../../observers.js';
 import type { NamespaceId } from '../../store/types.js';
 import { addFigures, type Figures } from './figures.js';
+import { HotHistogram } from './hot-histogram.js';
 import type { Listener } from './listener.js';
 
 export interface Metrics {
@@ -49,7 +50,7 @@ export function createMetrics(release: string): Metrics {
     contentType: registry.contentType,
     render: () => registry.metrics(),
     storeObserver: storeObserver(counter, histogram, nameOf),
-    mountObserver: mountObserver(counter, histogram, nameOf),
+    mountObserver: mountObserver(registry, counter, nameOf),
     addFigures: (figures) => addFigures(figures, registry, PREFIX),
     nameNamespaces: (namespaces) => {
       for (const { id, name } of namespaces) if (names.size < METRIC_NAMESPACES_MAX) names.set(id, name);
@@ -102,8 +103,14 @@ function storeObserver(counter: MakeCounter, histogram: MakeHistogram, nameOf: N
   };
 }
 
-function mountObserver(counter: MakeCounter, histogram: MakeHistogram, nameOf: NameOf): MountObserver {
-  const seconds = histogram('fuse_request_seconds', 'How long requests of the kernel took.', 'op');
+function mountObserver(registry: Registry, counter: MakeCounter, nameOf: NameOf): MountObserver {
+  const seconds = new HotHistogram({
+    name: `${PREFIX}fuse_request_seconds`,
+    help: 'How long requests of the kernel took.',
+    label: 'op',
+    buckets: SECONDS,
+    registry,
+  });
   const errors = counter('fuse_errors_total', 'Requests that were answered with an error.', 'op', 'errno');
   const refused = counter(
     'writers_refused_total',
@@ -111,15 +118,9 @@ function mountObserver(counter: MakeCounter, histogram: MakeHistogram, nameOf: N
     'namespace',
     'reason',
   );
-  const byOp = new Map<string, ReturnType<Histogram['labels']>>();
   return {
     answered: (op, ms, errno) => {
-      let observed = byOp.get(op);
-      if (observed === undefined) {
-        observed = seconds.labels(op);
-        byOp.set(op, observed);
-      }
-      observed.observe(ms / 1000);
+      seconds.count(op, ms / 1000);
       if (errno !== 0) errors.inc({ op, errno: errnoName(errno) });
     },
     writerRefused: (id, reason) => refused.inc({ namespace: nameOf(id), reason }),
