@@ -11,7 +11,7 @@ import { bytesOfPage, pageCountOf } from '../store/page-count.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Change, CommitRequest, Head, NamespaceInfo, Page } from '../store/types.js';
 import { type Version, ZERO_VERSION } from '../version.js';
-import { changesBetween, warmUp } from './history.js';
+import { changesBetween, pairVersions, warmUp } from './history.js';
 import { allPages, pageBatches, readSide, type Side } from './pages.js';
 import { asWriter } from './writer.js';
 
@@ -63,22 +63,20 @@ export interface Copied {
 export async function planCopy(route: CopyRoute): Promise<CopyPlan> {
   const from = await route.source.statNamespace(route.namespace);
   const to = await findNamespace(route.target, route.targetNamespace);
+  const originals = changesBetween(route.source, from.id, ZERO_VERSION, from.head.version);
   const copies = to && changesBetween(route.target, to.id, ZERO_VERSION, to.head.version);
   let [resumeAfter, presentVersions, missingVersions, missingBytes, totalBytes] = [ZERO_VERSION, 0, 0, 0, 0];
-  for await (const { version, bytes } of changesBetween(route.source, from.id, ZERO_VERSION, from.head.version)) {
-    const copy: Change | undefined = (await copies?.next())?.value;
-    totalBytes += bytes;
+  const foreign = (found: Change): Error => foreignError(route, found, presentVersions);
+  for await (const { original, copy } of pairVersions(originals, copies, foreign)) {
+    totalBytes += original.bytes;
     if (copy === undefined) {
       missingVersions += 1;
-      missingBytes += bytes;
-      continue;
+      missingBytes += original.bytes;
+    } else {
+      presentVersions += 1;
+      resumeAfter = original.version;
     }
-    if (copy.origin !== version) throw foreign(route, copy, presentVersions);
-    presentVersions += 1;
-    resumeAfter = version;
   }
-  const more: Change | undefined = (await copies?.next())?.value;
-  if (more !== undefined) throw foreign(route, more, presentVersions);
   return { ...route, from, to, resumeAfter, presentVersions, missingVersions, missingBytes, totalBytes };
 }
 
@@ -96,7 +94,7 @@ export async function copyNamespace(plan: CopyPlan, observer: Observer): Promise
 
 async function replayMissing(plan: CopyPlan, to: NamespaceInfo, observer: Observer): Promise<Copied> {
   const { source, from } = plan;
-  let before = (await source.headAt(from.id, plan.resumeAfter))!;
+  let before: Head = (await source.headAt(from.id, plan.resumeAfter))!;
   let head = to.head;
   let bytes = 0;
   await warmUp(source, from);
@@ -162,7 +160,7 @@ async function findNamespace(store: PageStore, name: string): Promise<NamespaceI
   }
 }
 
-function foreign({ namespace, targetNamespace }: CopyRoute, found: Change, presentVersions: number): MvfuseError {
+function foreignError({ namespace, targetNamespace }: CopyRoute, found: Change, presentVersions: number): MvfuseError {
   const wayOut = 'nothing was copied; --as copies into a new namespace';
   if (presentVersions === 0 && found.origin === undefined) {
     const message = `the target has a namespace "${targetNamespace}" with a history of its own: ${wayOut}`;

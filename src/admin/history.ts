@@ -29,6 +29,43 @@ export async function* changesBetween(
   }
 }
 
+/** A version of a history, and its copy in another one, where that has it. */
+export interface VersionPair {
+  readonly original: Change;
+  /** Undefined past the newest copy. */
+  readonly copy: Change | undefined;
+}
+
+/**
+ * Goes along two histories, of which one is the copy of the other as far as it reaches. Either may lack versions that were
+ * removed there: what only one of them still has is left out.
+ * @throws whatever `foreign` makes of a version that is no copy of the one that comes next, or comes after all of them
+ */
+export async function* pairVersions(
+  originals: AsyncIterable<Change>,
+  copies: AsyncGenerator<Change> | undefined,
+  foreign: (found: Change, original: Change | undefined) => Error,
+): AsyncGenerator<VersionPair> {
+  const next = async (): Promise<Change | undefined> => (await copies?.next())?.value;
+  let copy = await next();
+  for await (const original of originals) {
+    // Removed in the source since it was copied.
+    while (copy !== undefined && original.afterGap && copy.origin !== undefined && copy.origin < original.version) {
+      copy = await next();
+    }
+    if (copy === undefined) {
+      yield { original, copy };
+      continue;
+    }
+    // Removed in the target.
+    if (copy.afterGap && copy.origin !== undefined && copy.origin > original.version) continue;
+    if (copy.origin !== original.version) throw foreign(copy, original);
+    yield { original, copy };
+    copy = await next();
+  }
+  if (copy !== undefined) throw foreign(copy, undefined);
+}
+
 export async function versionRange(store: PageStore, { id, head }: NamespaceInfo): Promise<VersionRange> {
   if (head.version === ZERO_VERSION) return { first: null, last: null };
   const [first] = await store.changesAfter(id, ZERO_VERSION);

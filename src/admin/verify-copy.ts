@@ -8,7 +8,7 @@ import { MvfuseError } from '../errors.js';
 import type { Change, Head, NamespaceInfo, PageNumber } from '../store/types.js';
 import { ZERO_VERSION } from '../version.js';
 import { type CopyPlan, type Observer, sourceSide, targetSide } from './copy.js';
-import { changesBetween, warmUp } from './history.js';
+import { changesBetween, pairVersions, warmUp } from './history.js';
 import { allPages, pageBatches, readSide } from './pages.js';
 
 /** One version in both stores. */
@@ -25,17 +25,19 @@ interface Pair {
 export async function verifyCopy(plan: CopyPlan, to: NamespaceInfo, observer: Observer): Promise<void> {
   const { source, from, target } = plan;
   await Promise.all([warmUp(source, from), warmUp(target, to)]);
+  const originals = changesBetween(source, from.id, ZERO_VERSION, from.head.version);
   const copies = changesBetween(target, to.id, ZERO_VERSION, to.head.version);
-  for await (const original of changesBetween(source, from.id, ZERO_VERSION, from.head.version)) {
-    const copy: Change | undefined = (await copies.next()).value;
+  const foreign = (found: Change, original: Change | undefined): Error =>
+    original === undefined
+      ? difference(plan, from.head, `the target goes on after it, with ${found.version}`)
+      : difference(plan, original, `version ${found.version} of the target is the copy of ${found.origin ?? 'none'}`);
+  for await (const { original, copy } of pairVersions(originals, copies, foreign)) {
     if (copy === undefined) throw difference(plan, original, 'the target does not have it');
     compareState(plan, original, copy);
     await comparePages(plan, to, { original, copy }, writtenPages(original, copy), observer.signal);
     observer.advance(original.bytes);
   }
   if (from.head.version === ZERO_VERSION) return;
-  const more: Change | undefined = (await copies.next()).value;
-  if (more !== undefined) throw difference(plan, from.head, `the target goes on after it, with ${more.version}`);
   compareState(plan, from.head, { ...to.head, origin: from.head.version });
   const newest = { original: from.head, copy: to.head };
   await comparePages(plan, to, newest, allPages(from.head), observer.signal);

@@ -162,7 +162,9 @@ async function entryOf(store: PageStore, mapping: NamespaceMapping, create: bool
   const entry = { name: mapping.fileName, namespace: namespace.id, namespaceName: namespace.name };
   if (mapping.owner !== undefined) return { ...entry, owner: mapping.owner };
   if (mapping.moment === undefined) return entry;
-  return { ...entry, pinned: await store.resolve(namespace.id, mapping.moment) };
+  const { version } = await store.resolve(namespace.id, mapping.moment);
+  // Kept as long as the store is open here.
+  return { ...entry, pinned: (await store.openVersion(namespace.id, version)).head };
 }
 
 async function findNamespace(store: PageStore, mapping: NamespaceMapping, create: boolean): Promise<NamespaceInfo> {

@@ -8,6 +8,7 @@
 import type { Engine, ReadTransaction } from '../kv/engine.js';
 import { RECENT_COMMITS_MAX } from '../limits.js';
 import { type Version, ZERO_VERSION } from '../version.js';
+import { readWatermark } from './held-versions.js';
 import { lockKey, logKey, logRangeAfter, versionOfKey } from './keys.js';
 import { emptyHead, readHead, readMeta } from './namespaces.js';
 import { type ChangeRecord, decodeChange, decodeLock } from './records.js';
@@ -30,8 +31,10 @@ export interface NamespaceState {
 export interface HeadUpdate extends NamespaceState {
   /** The head that was known before. */
   readonly since: Head | undefined;
-  /** What was committed after it, oldest first; undefined when that is too much, or nothing was known. */
+  /** What was committed after it, oldest first; undefined when that is too much, not all there, or nothing was known. */
   readonly commits: readonly ForeignCommit[] | undefined;
+  /** How often the lock was known to change before the look. */
+  readonly lockChanges: number;
 }
 
 export interface HeadsOptions {
@@ -47,6 +50,8 @@ export class Heads {
   readonly #onForeignCommit: HeadsOptions['onForeignCommit'];
   readonly #known = new Map<NamespaceId, Head>();
   readonly #locks = new Map<NamespaceId, MaintenanceLock>();
+  /** How often this process has changed the lock of a namespace, or learned of it for sure. */
+  readonly #lockChanges = new Map<NamespaceId, number>();
 
   constructor({ engine, isSole, onForeignCommit }: HeadsOptions) {
     this.#engine = engine;
@@ -74,6 +79,11 @@ export class Heads {
 
   /** A lock that this process has set or taken away. */
   rememberLock(namespace: NamespaceId, lock: MaintenanceLock | undefined): void {
+    this.#lockChanges.set(namespace, (this.#lockChanges.get(namespace) ?? 0) + 1);
+    this.#keepLock(namespace, lock);
+  }
+
+  #keepLock(namespace: NamespaceId, lock: MaintenanceLock | undefined): void {
     if (lock === undefined) this.#locks.delete(namespace);
     else this.#locks.set(namespace, lock);
   }
@@ -100,27 +110,38 @@ export class Heads {
   async look(transaction: ReadTransaction, namespace: NamespaceId): Promise<HeadUpdate> {
     const since = this.#known.get(namespace);
     const { begin, end } = logRangeAfter(namespace, since?.version ?? ZERO_VERSION);
-    const [head, lock, entries] = await Promise.all([
+    const lockChanges = this.#lockChanges.get(namespace) ?? 0;
+    const [head, lock, watermark, entries] = await Promise.all([
       readHead(transaction, namespace),
       readLock(transaction, namespace),
+      readWatermark(transaction, namespace),
       since === undefined ? [] : transaction.getRange(begin, end, { limit: RECENT_COMMITS_MAX + 1 }),
     ]);
-    if (since === undefined || entries.length > RECENT_COMMITS_MAX) return { head, lock, since, commits: undefined };
+    const update = { head, lock, since, lockChanges };
+    // Before the watermark the changelog has gaps.
+    const isComplete = since !== undefined && since.version >= watermark && entries.length <= RECENT_COMMITS_MAX;
+    if (!isComplete) return { ...update, commits: undefined };
     let base: Head = since;
     const commits = entries.map(({ key, value }) => {
       const commit = { base, version: versionOfKey(key), change: decodeChange(value) };
       base = headOf(commit.version, commit.change);
       return commit;
     });
-    return { head, lock, since, commits };
+    return { ...update, commits };
   }
 
-  /** Remembers what a look found; answers the newer of its head and the one known. */
-  takeIn(namespace: NamespaceId, { head, lock, since, commits }: HeadUpdate): Head {
+  /**
+   * Remembers what a look found; answers the newer of its head and the one known.
+   * @param isSure nobody but this process can have set or taken away a lock since
+   */
+  takeIn(namespace: NamespaceId, update: HeadUpdate, isSure = false): Head {
+    const { head, lock, since, commits, lockChanges } = update;
     if (commits !== undefined && this.#known.get(namespace) === since) {
       for (const commit of commits) this.#onForeignCommit(namespace, commit);
     }
-    this.rememberLock(namespace, lock);
+    // A look that began before the last change of the lock was known may come late.
+    if (isSure) this.rememberLock(namespace, lock);
+    else if ((this.#lockChanges.get(namespace) ?? 0) === lockChanges) this.#keepLock(namespace, lock);
     return this.remember(namespace, head);
   }
 

@@ -475,12 +475,29 @@ export class PageStore {
     });
   }
 
-  /** Commits after `version`, the oldest first; CHANGES_READ_MAX at a time, none when there are no more. */
+  /** Commits after `version` that can be read, the oldest first; CHANGES_READ_MAX at a time, none when there are no more. */
   async changesAfter(namespace: NamespaceId, version: Version): Promise<Change[]> {
     const { begin, end } = logRangeAfter(namespace, version);
-    const range = { limit: CHANGES_READ_MAX };
-    const entries = await this.#engine.read((transaction) => transaction.getRange(begin, end, range));
-    return entries.map(({ key, value }) => ({ version: versionOfKey(key), ...decodeChange(value) }));
+    return this.#engine.read(async (transaction) => {
+      const [entries, { truncatedBefore, held }, { parent }] = await Promise.all([
+        transaction.getRange(begin, end, { limit: CHANGES_READ_MAX }),
+        this.retention.outlook(transaction, namespace),
+        readMeta(transaction, namespace),
+      ]);
+      const kept = new Set(held.map((hold) => hold.version));
+      const changes: Change[] = entries.map(({ key, value }) => ({
+        version: versionOfKey(key),
+        ...decodeChange(value),
+      }));
+      const isFirst = ({ version: of }: Change) =>
+        parent !== undefined && version === ZERO_VERSION && of === changes[0]?.version;
+      return changes
+        .filter((change) => change.version >= truncatedBefore || kept.has(change.version))
+        .map((change) => {
+          const afterGap = change.version <= truncatedBefore || isFirst(change);
+          return afterGap ? { ...change, pages: undefined, afterGap } : change;
+        });
+    });
   }
 
   /** Gives space that is no longer used back to the disk, where the engine can; the bytes. */
@@ -569,7 +586,7 @@ export class PageStore {
       lockOf: (namespace) => this.writeLock(namespace),
       snapshots: () => this.#openVersions.all(),
       look: (transaction, namespace) => this.#heads.look(transaction, namespace),
-      takeIn: (namespace, update) => this.#heads.takeIn(namespace, update),
+      takeIn: (namespace, update) => this.#heads.takeIn(namespace, update, true),
       onTaken: (namespace, token) => {
         const collecting = listOutlivedStages(this.#engine, namespace, token).then((stages) => this.#collect(stages));
         // What is left is found by whoever gets the lease next.

@@ -74,8 +74,10 @@ export interface LogEntry {
 
 /** A log entry, and which pages the commit wrote. */
 export interface Change extends LogEntry {
-  /** Ascending. Undefined when there were too many to list, or they went to a stage. */
+  /** Ascending. Undefined when there were too many to list, they went to a stage, or after a gap. */
   readonly pages: readonly PageNumber[] | undefined;
+  /** The version before it is not in this changelog (any more): it was removed, or is another namespace's. */
+  readonly afterGap?: true;
 }
 
 export interface NamespaceInfo {

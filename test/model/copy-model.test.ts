@@ -109,6 +109,44 @@ for (const [sourceEngine, targetEngine] of TEST_ENGINES.flatMap((from) =>
       return [one, two, three];
     }
 
+    test('what retention left of a history, tags below it and forks; and again after more was removed', async () => {
+      const random = seededRandom(chooseSeed(`removed, ${sourceEngine.name} to ${targetEngine.name}`));
+      const info = await source.createNamespace('file');
+      const file = new FileModel(info.id, info.head);
+      await grow(source, file, random, 30);
+      const versionAt = (index: number) => file.copies[index]!.head.version;
+      await source.addTag(info.id, 'kept', versionAt(7));
+      await source.retention.truncate(info.id, versionAt(15));
+      const left = new FileModel(info.id, info.head);
+      left.copies.push(file.copies[7]!, ...file.copies.slice(15));
+      const { plan: planned, to } = await copy();
+      await verifyCopy(planned, to, observer());
+      assert.equal(await compareAll(target, to, left), 17);
+
+      // More is committed and removed; the copy keeps what it has.
+      await grow(source, file, random, 10);
+      await source.retention.truncate(info.id, versionAt(35));
+      // What was removed before it was copied is missing there, too.
+      left.copies.push(...file.copies.slice(35));
+      const again = await copy();
+      await verifyCopy(again.plan, again.to, observer());
+      assert.equal(await compareAll(target, again.to, left), 23);
+      // And the other way round: the target forgets, too.
+      await target.retention.truncate(again.to.id, again.to.head.version);
+      await grow(source, file, random, 3);
+      const third = await copy();
+      assert.equal(third.plan.missingVersions, 3);
+      await verifyCopy(third.plan, third.to, observer());
+
+      const fork = await source.forkNamespace(info.id, versionAt(40), 'fork');
+      const forked = new FileModel(fork.id, fork.head);
+      forked.copies.push({ head: fork.head, content: file.copies[40]!.content });
+      await grow(source, forked, random, 5);
+      const ofFork = await copy('fork');
+      await verifyCopy(ofFork.plan, ofFork.to, observer());
+      assert.equal(await compareAll(target, ofFork.to, forked), 6);
+    });
+
     test('every version, broken off anywhere and continued, while the source goes on', async () => {
       const random = seededRandom(chooseSeed(`${sourceEngine.name} to ${targetEngine.name}`));
       const info = await source.createNamespace('file');

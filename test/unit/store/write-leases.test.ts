@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isMvfuseError } from '../../../src/errors.js';
 import type { Engine, ReadTransaction } from '../../../src/kv/engine.js';
 import { openEngine } from '../../../src/kv/open.js';
+import { RETENTION_GRACE_MS } from '../../../src/limits.js';
 import type { CommitLimits } from '../../../src/store/commit.js';
 import { headKey } from '../../../src/store/keys.js';
 import type { PageStore } from '../../../src/store/page-store.js';
@@ -147,6 +148,50 @@ describe('hosts that share a store', () => {
     await a!.read();
     await b!.read();
     assert.deepEqual([a!.reads.count, b!.reads.count], [before[0], before[1]! + 1]);
+  });
+
+  test('pages in memory do not outlive commits whose entries were removed', async () => {
+    let nowMs = Date.now();
+    const writer = await start({ clock: () => nowMs });
+    const commit = async (fills: Record<number, number>): Promise<void> => {
+      const { version } = await writer.store.head(writer.namespace);
+      await writer.store.commit([request(writer.namespace, version, 2, filledPages(fills))]);
+    };
+    assert.ok(writer.store.writeLock(writer.namespace).tryAcquire(writer.writer));
+    await writer.store.acquireLease(writer.namespace, WAIT_MS);
+    await commit({ 1: 1, 2: 1 });
+    assert.equal(await b!.read(), 1);
+    await commit({ 1: 2 });
+    await commit({ 2: 2 });
+    // Past the time in which retention leaves the newest versions alone.
+    nowMs += 10 * RETENTION_GRACE_MS;
+    await writer.store.setRetention(writer.namespace, { keepVersions: 1 });
+    await writer.store.retention.apply(writer.namespace);
+    assert.equal((await writer.store.log(writer.namespace)).length, 1);
+    assert.equal(await b!.read(), 2);
+    writer.store.writeLock(writer.namespace).release(writer.writer);
+    await writer.store.close();
+  });
+
+  test('a maintenance lock is seen by every host, and keeps all but its owner from writing', async () => {
+    const [shown, base] = [await a!.write(1), await a!.write(2)];
+    const lock = a!.store.writeLock(a!.namespace);
+    assert.ok(lock.tryAcquire(a!.writer));
+    await a!.store.acquireLease(a!.namespace, WAIT_MS);
+    await a!.store.lockNamespace(a!.namespace, 'me', shown.version);
+    lock.release(a!.writer);
+    assert.deepEqual(await a!.store.headFor(a!.namespace, undefined), shown);
+    assert.deepEqual(await b!.store.headFor(b!.namespace, undefined), shown);
+    assert.deepEqual(await b!.store.headFor(b!.namespace, 'me'), base);
+    // The lease goes to the other host: it knows of the lock without asking again.
+    assert.ok(b!.store.writeLock(b!.namespace).tryAcquire(b!.writer));
+    await b!.store.acquireLease(b!.namespace, WAIT_MS);
+    const before = b!.reads.count;
+    assert.equal((await b!.store.maintenanceLock(b!.namespace))?.owner, 'me');
+    assert.equal(b!.reads.count, before);
+    await b!.store.unlockNamespace(b!.namespace, 'me');
+    b!.store.writeLock(b!.namespace).release(b!.writer);
+    assert.deepEqual(await a!.store.headFor(a!.namespace, undefined), base);
   });
 
   test('with reads by lease turned off, every read asks', async () => {
