@@ -19,7 +19,7 @@ import type { RequestOptions } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { CheckedApi, operations, send, socketOf, startEmbedded } from '../support/api.js';
+import { type CheckedApi, openApi, operations, send, socketOf, startEmbedded } from '../support/api.js';
 import { type Outcome, run, sqlite3 } from '../support/client.js';
 import { MAIN, type TestMount } from '../support/mounted.js';
 
@@ -37,7 +37,7 @@ before(async () => {
   mount = await startEmbedded({ base }, [
     ...['--admin', '127.0.0.1:0', '--admin-token-file', tokenFile, '--log-level', 'trace'],
   ]);
-  socket = await CheckedApi.open(socketOf(mount));
+  socket = await openApi(socketOf(mount));
   tcp = { host: '127.0.0.1', port: portOf(mount) };
   await sqlite3(mount.path(), 'CREATE TABLE t(a); INSERT INTO t VALUES(1)');
 });

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { CheckedApi, operations, socketOf, startEmbedded } from '../support/api.js';
+import { type CheckedApi, openApi, operations, socketOf, startEmbedded } from '../support/api.js';
 import { run, sqlite3 } from '../support/client.js';
 import type { TestMount } from '../support/mounted.js';
 
@@ -12,7 +12,7 @@ let versions: string[];
 
 before(async () => {
   mount = await startEmbedded({ namespaces: 'mydb=test' });
-  api = await CheckedApi.open(socketOf(mount));
+  api = await openApi(socketOf(mount));
   await sqlite3(mount.path(), 'CREATE TABLE t(a)');
   for (let value = 1; value <= 4; value += 1) await sqlite3(mount.path(), `INSERT INTO t VALUES(${value})`);
   const { json } = await api.expect(200, 'GET', '/api/v1/namespaces/test/versions');

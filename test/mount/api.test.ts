@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import Database from 'better-sqlite3';
-import { CheckedApi, operations, send, socketOf, startEmbedded } from '../support/api.js';
+import { type CheckedApi, openApi, operations, send, socketOf, startEmbedded } from '../support/api.js';
 import { Client, run, sqlite3 } from '../support/client.js';
 import type { TestMount } from '../support/mounted.js';
 
@@ -21,7 +21,7 @@ let versions: string[];
 before(async () => {
   directory = mkdtempSync(join(tmpdir(), 'mvfuse-api-'));
   mount = await startEmbedded({ namespaces: 'mydb=test' }, ['--truncate-min-age', '1h']);
-  api = await CheckedApi.open(socketOf(mount));
+  api = await openApi(socketOf(mount));
   await sqlite3(mount.path(), 'CREATE TABLE t(a)');
   for (let value = 1; value <= 4; value += 1) await sqlite3(mount.path(), `INSERT INTO t VALUES(${value})`);
   const { json } = await api.expect(200, 'GET', `${NS}/test/versions`);

@@ -1,7 +1,7 @@
 // Calls of a daemon's API for tests, each answer held against the OpenAPI document that the daemon serves.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { type RequestOptions, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,6 +66,7 @@ export function send(target: RequestOptions, method: string, path: string, call:
 /** A mount on an embedded store, wherever other tests have theirs. */
 export function startEmbedded(options: MountOptions = {}, flags: readonly string[] = []): Promise<TestMount> {
   const base = options.base ?? mkdtempSync(join(tmpdir(), 'mvfuse-test-'));
+  mkdirSync(base, { recursive: true });
   return TestMount.start({ storeUrl: `sqlite:${join(base, 'store')}`, ...options, base }, flags);
 }
 
@@ -81,16 +82,10 @@ export class CheckedApi {
   readonly seen = new Map<string, Set<number>>();
   readonly #ajv = new Ajv2020({ strict: false, allErrors: true });
 
-  private constructor(target: RequestOptions, document: Document) {
+  constructor(target: RequestOptions, document: Document) {
     this.target = target;
     this.document = document;
     this.#ajv.addSchema(closed(document) as object, 'document');
-  }
-
-  static async open(target: RequestOptions): Promise<CheckedApi> {
-    const { status, json } = await send(target, 'GET', '/openapi.json');
-    assert.equal(status, 200);
-    return new CheckedApi(target, json as Document);
   }
 
   /** As send; fails when the document knows no such call, status or answer. */
@@ -150,6 +145,13 @@ export class CheckedApi {
     assert.ok(route, `${method} ${path} is not in the document`);
     return [route, this.document.paths[route]![method.toLowerCase()]!];
   }
+}
+
+/** The API there, with the document that it serves. */
+export async function openApi(target: RequestOptions): Promise<CheckedApi> {
+  const { status, json } = await send(target, 'GET', '/openapi.json');
+  assert.equal(status, 200);
+  return new CheckedApi(target, json as Document);
 }
 
 /** Every operation of a document. */

@@ -129,6 +129,7 @@ for (const { fileName, namespace } of parseNamespaces(mappings)) {
   namespaceIds.set(namespace, info.id);
   entries.push({ name: fileName, namespace: info.id, namespaceName: info.name });
 }
+const shown = entries.map(({ namespaceName: name }) => ({ name, writable: true }));
 const mounts: Mount[] = [];
 const service = localService(store, storeDirectory(url), {
   mounts: () => Promise.all(mounts.map((mount) => mount.status())),
@@ -139,7 +140,10 @@ const log = createLogger(level as 'warn', 'json');
 const api = await serveApi(
   {
     service,
-    health: createHealth(service, { mounts: () => [], lease: () => store.signOfLife }),
+    health: createHealth(service, {
+      mounts: () => [{ mountpoint, problem: undefined, namespaces: shown }],
+      lease: () => undefined,
+    }),
     metrics: createMetrics('test'),
     log,
     release: 'test',

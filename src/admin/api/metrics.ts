@@ -127,7 +127,12 @@ function mountObserver(registry: Registry, counter: MakeCounter, nameOf: NameOf)
   };
 }
 
-const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+/** Of two names for one number, such as EAGAIN and EWOULDBLOCK, the first. */
+const ERRNO_NAMES = new Map(
+  Object.entries(constants.errno)
+    .reverse()
+    .map(([name, number]) => [number, name]),
+);
 
 function errnoName(errno: number): string {
   return ERRNO_NAMES.get(errno) ?? String(errno);
