@@ -1,6 +1,5 @@
 // The command line: its commands, and how it ends.
 
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { errorMeaning, isMvfuseError } from '../errors.js';
 import { withdrawSecret } from './access-secrets.js';
@@ -16,17 +15,15 @@ import { logCommand } from './log.js';
 import { lockCommand, unlockCommand } from './maintenance.js';
 import { mountCommand } from './mount.js';
 import { namespacesCommand } from './namespaces.js';
+import { chooseService } from './options.js';
+import { packageVersion } from './package-version.js';
 import { gcCommand, truncateCommand } from './retention.js';
 import { rollbackCommand } from './rollback.js';
 import { statusCommand } from './status.js';
 import { tagCommand } from './tag.js';
+import { waitCommand } from './wait.js';
 
 const USAGE_EXIT_STATUS = errorMeaning('INVALID_ARGUMENT').exitStatus;
-
-function packageVersion(): string {
-  const url = new URL('../../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version;
-}
 
 export function createProgram(): Command {
   const program = new Command('mvfuse')
@@ -36,8 +33,9 @@ export function createProgram(): Command {
       'after',
       '\nExit status: 0 done, 2 bad input, 3 not found, 4 exists already, 5 conflict or busy, 6 read-only,\n' +
         '7 past a limit or no space, 8 the store cannot be used, 9 corrupt data, 10 cannot mount, 11 broken off,\n' +
-        '12 a secret is missing or wrong, 1 anything else.',
+        '12 a secret or token is missing or wrong, 13 not ready in time, 1 anything else.',
     )
+    .hook('preAction', (_program, command) => chooseService(command))
     .addCommand(mountCommand(), { isDefault: true })
     .addCommand(logCommand())
     .addCommand(tagCommand())
@@ -55,6 +53,7 @@ export function createProgram(): Command {
     .addCommand(checkCommand())
     .addCommand(copyCommand())
     .addCommand(statusCommand())
+    .addCommand(waitCommand())
     .addCommand(doctorCommand());
   return overrideExit(program);
 }

@@ -15,6 +15,7 @@ import {
   type Request,
   type Session,
 } from '../native/binding.js';
+import type { MountObserver } from '../observers.js';
 import { Database } from './connection.js';
 import { describe } from './describe.js';
 import { DyingCallers } from './dying-callers.js';
@@ -47,6 +48,7 @@ export interface DispatcherOptions {
   /** A directory on the filesystem whose free space `df` shows; undefined for a store in memory. */
   readonly spaceDirectory: string | undefined;
   readonly intercept?: Intercept | undefined;
+  readonly observer?: MountObserver | undefined;
 }
 
 interface Answer {
@@ -115,19 +117,24 @@ export class Dispatcher {
 
   async #answer(request: Request): Promise<void> {
     this.#callers.came(request);
+    const { observer } = this.#options;
+    const startMs = observer === undefined ? 0 : performance.now();
+    let errno = 0;
     let answer: Answer;
     this.#unanswered += 1;
     try {
       answer = await this.#serve(request);
     } catch (error) {
-      const errno = errnoOf(error, request.op);
+      errno = errnoOf(error, request.op);
       if (error instanceof LimitError) this.#limitLog.tell(error, request.op);
       else if (!(error instanceof RequestError)) this.#logFailure(request, error, errno);
-      answer = (session, unique) => session.replyError(unique, errno);
+      const answered = errno;
+      answer = (session, unique) => session.replyError(unique, answered);
     } finally {
       this.#unanswered -= 1;
       this.#interrupts.delete(request.unique);
     }
+    observer?.answered(request.op, performance.now() - startMs, errno);
     if (this.#callers.served(request)) this.#give(request, answer);
     else await answer.undo?.().catch((error: unknown) => this.#logFailure(request, error, Errno.EINTR));
   }

@@ -85,6 +85,7 @@ const ERRNO_OF: Record<ErrorCode, number> = {
   CORRUPT: Errno.EIO,
   MOUNT_FAILED: Errno.EIO,
   CLOSED: Errno.EIO,
+  NOT_READY: Errno.EIO,
 };
 
 /** The errno that answers a request of kind `op` that failed with `error`. */

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { MvfuseError } from '../errors.js';
 import { FUSE_WRITE_BYTES_MAX, HANDLES_PER_CONNECTION, MOUNT_CLOSE_WAIT_MS_MAX } from '../limits.js';
 import { Session } from '../native/binding.js';
+import type { MountObserver } from '../observers.js';
 import { settledWithin } from '../settle.js';
 import type { LimitsStatus, MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
@@ -58,6 +59,7 @@ export interface MountFilesOptions {
   /** A directory on the filesystem of the store, for free space. */
   readonly spaceDirectory: string | undefined;
   readonly intercept?: Intercept;
+  readonly observer?: MountObserver | undefined;
 }
 
 export interface Mount {
@@ -65,6 +67,8 @@ export interface Mount {
   readonly ended: Promise<void>;
   /** Its files, who has them open, and what they are doing. */
   status(): Promise<MountStatus>;
+  /** How much of what is limited is in use. */
+  usage(): LimitsStatus;
   /**
    * Takes the mount away: open transactions are discarded, commits under way are finished first. Requests that take
    * longer than MOUNT_CLOSE_WAIT_MS_MAX are answered with an error.
@@ -74,7 +78,7 @@ export interface Mount {
 
 /** @throws MOUNT_FAILED with what the kernel or fusermount3 said */
 export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
-  const { store, log, limits } = options;
+  const { store, log, limits, spaceDirectory, intercept, observer } = options;
   const nowMs = (): number => performance.now();
   const space = new SpaceBudget(options.spaceDirectory, nowMs);
   const spill = new DirtyBudget(limits.dirty);
@@ -119,15 +123,15 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
       root.addSnapshot(entry.name, snapshot);
       inodes.addPermanent(snapshot);
     } else {
-      const file = new MountedFile({ ...entry, owner: entry.owner, store, log, spill, space, writerWaits, nowMs });
+      const { owner } = entry;
+      const file = new MountedFile({ ...entry, owner, store, log, spill, space, writerWaits, nowMs, observer });
       inodes.addPermanent(root.addDatabase(file));
     }
   }
 
   store.pinSnapshots(() => versionsRead(connections.connections(), options.entries));
-  const { spaceDirectory, intercept } = options;
   const handlesMax = limits.connectionsMax * HANDLES_PER_CONNECTION;
-  const dispatcher = new Dispatcher({ inodes, log, handlesMax, spaceDirectory, intercept });
+  const dispatcher = new Dispatcher({ inodes, log, handlesMax, spaceDirectory, intercept, observer });
   const ended = new Promise<void>((resolve, reject) => {
     try {
       session = Session.mount(
@@ -172,7 +176,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
     files: await filesStatus(root.files(), connections.connections()),
     limits: usage(),
   });
-  return { ended, status, close: () => closeMount(session!, connections, log, ended) };
+  return { ended, status, usage, close: () => closeMount(session!, connections, log, ended) };
 }
 
 /** What connections read, and names that show one version; other versions are kept while they are open. */
