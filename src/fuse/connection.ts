@@ -11,6 +11,7 @@ import { isSuperJournalName } from '../sqlite/super-journal.js';
 import type { Version } from '../version.js';
 import { Wakeup } from '../wakeup.js';
 import { LockHeldError, RequestError } from './errno.js';
+import { type ExtendedAttributes, versionAttributes } from './extended-attributes.js';
 import { type ByteRange, type Invalidate, KernelCache } from './kernel-cache.js';
 import { type Lock, LockTable, type LockType } from './lock-table.js';
 import type { MountedFile } from './mounted-file.js';
@@ -121,6 +122,11 @@ export class Connection {
       ? { sizeBytes: transaction.sizeBytes, timeMs: transaction.head!.timeMs }
       : await this.#plain.state();
     return fileAttributes(this.database.ino, this.owner, 0o644, state.sizeBytes, state.timeMs);
+  }
+
+  /** They tell of the version that is read here, else of the newest. */
+  async extendedAttributes(): Promise<ExtendedAttributes> {
+    return versionAttributes(this.file.namespaceName, this.transaction.head ?? (await this.#plain.head()));
   }
 
   /** Returns how the kernel is to treat what is read through the handle. */
@@ -333,6 +339,9 @@ export class Database extends Node {
 
   override attributes(): Promise<Attributes> {
     return this.connection.attributes();
+  }
+  override extendedAttributes(): Promise<ExtendedAttributes> {
+    return this.connection.extendedAttributes();
   }
   override open(fh: number, mode: OpenMode, caller: Caller): Promise<CachePolicy> {
     return this.connection.openDatabase(fh, mode, caller);

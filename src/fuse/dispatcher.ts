@@ -19,6 +19,7 @@ import { Database } from './connection.js';
 import { describe } from './describe.js';
 import { DyingCallers } from './dying-callers.js';
 import { Errno, errnoOf, LimitError, LockHeldError, RequestError } from './errno.js';
+import { attributeNames } from './extended-attributes.js';
 import type { InodeTable } from './inode-table.js';
 import type { ByteRange } from './kernel-cache.js';
 import { LimitLog } from './limit-log.js';
@@ -174,6 +175,15 @@ export class Dispatcher {
         await node.setAttributes(request, this.#caller(request));
         const attributes = await node.attributes();
         return (session, unique) => session.replyAttributes(unique, node.attrTtlMs, attributes);
+      }
+      case 'getxattr': {
+        const value = (await node.extendedAttributes()).get(request.name);
+        if (value === undefined) throw new RequestError('ENODATA');
+        return (session, unique) => session.replyXattr(unique, Buffer.from(value), request.size);
+      }
+      case 'listxattr': {
+        const names = attributeNames(await node.extendedAttributes());
+        return (session, unique) => session.replyXattr(unique, names, request.size);
       }
       case 'readlink': {
         const target = Buffer.from(await node.readlink(this.#caller(request)));

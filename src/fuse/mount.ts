@@ -106,7 +106,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
   for (const entry of options.entries) {
     if (entry.pinned !== undefined) {
       const version = DatabaseVersion.shown(store, entry.namespace, entry.pinned);
-      inodes.addPermanent(root.addSnapshot(entry.name, version));
+      inodes.addPermanent(root.addSnapshot(entry.name, entry.namespaceName, version));
     } else {
       const file = new MountedFile({ ...entry, store, log, spill, space, writerWaits, nowMs });
       inodes.addPermanent(root.addDatabase(file));

@@ -4,6 +4,7 @@
 import type { Attributes, DirectoryEntry, SetattrRequest } from '../native/binding.js';
 import type { Connection } from './connection.js';
 import { RequestError } from './errno.js';
+import { type ExtendedAttributes, NO_ATTRIBUTES } from './extended-attributes.js';
 
 declare const inodeNumberBrand: unique symbol;
 /** Names an inode towards the kernel; never given out twice while the daemon runs. */
@@ -61,6 +62,10 @@ export abstract class Node {
   }
 
   abstract attributes(): Promise<Attributes>;
+
+  async extendedAttributes(): Promise<ExtendedAttributes> {
+    return NO_ATTRIBUTES;
+  }
 
   /** The child, or for how long the kernel may remember that there is none. */
   async lookup(_name: string): Promise<Node | { absentTtlMs: number }> {

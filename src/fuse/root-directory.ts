@@ -34,8 +34,9 @@ export class RootDirectory extends Node {
     return link;
   }
 
-  addSnapshot(name: string, version: DatabaseVersion): Snapshot {
-    const snapshot = new Snapshot(this.#options.newInode(), version, this.#options.owner, () => {});
+  addSnapshot(name: string, namespaceName: string, version: DatabaseVersion): Snapshot {
+    const { newInode, owner } = this.#options;
+    const snapshot = new Snapshot(newInode(), namespaceName, version, owner, () => {});
     this.#children.set(name, snapshot);
     return snapshot;
   }
@@ -81,9 +82,10 @@ export class RootDirectory extends Node {
       file.log.info({ version }, 'no such version of the namespace');
       return undefined;
     }
+    const { newInode, owner } = this.#options;
+    const dropped = (): boolean => this.#snapshots.delete(name);
     const snapshot =
-      this.#snapshots.get(name) ??
-      new Snapshot(this.#options.newInode(), file.shown(head), this.#options.owner, () => this.#snapshots.delete(name));
+      this.#snapshots.get(name) ?? new Snapshot(newInode(), file.namespaceName, file.shown(head), owner, dropped);
     this.#snapshots.set(name, snapshot);
     return snapshot;
   }

@@ -3,16 +3,19 @@
 import type { Attributes } from '../native/binding.js';
 import type { DatabaseVersion } from './database-version.js';
 import { RequestError } from './errno.js';
+import { type ExtendedAttributes, versionAttributes } from './extended-attributes.js';
 import { type CachePolicy, fileAttributes, type InodeNumber, Node, type OpenMode, type Owner } from './node.js';
 
 export class Snapshot extends Node {
+  readonly #namespaceName: string;
   readonly #version: DatabaseVersion;
   readonly #owner: Owner;
   readonly #dropped: () => void;
 
   /** @param dropped called when the kernel has forgotten the file */
-  constructor(ino: InodeNumber, version: DatabaseVersion, owner: Owner, dropped: () => void) {
+  constructor(ino: InodeNumber, namespaceName: string, version: DatabaseVersion, owner: Owner, dropped: () => void) {
     super(ino);
+    this.#namespaceName = namespaceName;
     this.#version = version;
     this.#owner = owner;
     this.#dropped = dropped;
@@ -21,6 +24,10 @@ export class Snapshot extends Node {
   override async attributes(): Promise<Attributes> {
     const { sizeBytes, timeMs } = this.#version.head;
     return fileAttributes(this.ino, this.#owner, 0o444, sizeBytes, timeMs);
+  }
+
+  override async extendedAttributes(): Promise<ExtendedAttributes> {
+    return versionAttributes(this.#namespaceName, this.#version.head);
   }
 
   /** SQLite takes EACCES for "open it read-only then", and reports writes as SQLITE_READONLY. */

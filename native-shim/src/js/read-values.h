@@ -30,6 +30,7 @@ fuse_statfs_out toStatfs(KeyScope& keys, Napi::Value value);
 DirectoryEntry toDirectoryEntry(KeyScope& keys, Napi::Value value);
 /** The memory stays JavaScript's: use it before returning. */
 std::vector<Bytes> toPieces(Napi::Value value);
+Bytes toBytes(Napi::Value value, const char* what);
 
 struct SessionOptions {
   MountOptions mount;
