@@ -21,12 +21,13 @@ import { createLogger } from '../logger.js';
 import type { MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
 import type { NamespaceInfo } from '../store/types.js';
+import { type AccessOptions, accessOf, accessOptions } from './access-options.js';
 import { type LimitOptions, limitOptions } from './limit-options.js';
 import { prepareMountpoint } from './mountpoint.js';
 import { storeOption, switchOption } from './options.js';
 import { openStore } from './store-access.js';
 
-interface Options extends LimitOptions {
+interface Options extends LimitOptions, AccessOptions {
   readonly mountpoint: string;
   readonly namespaces: string;
   readonly store: string;
@@ -88,7 +89,7 @@ export function mountCommand(): Command {
         '  $ fusermount -u ./dbs',
     )
     .action(runMount);
-  for (const option of limitOptions()) command.addOption(option);
+  for (const option of [...accessOptions(), ...limitOptions()]) command.addOption(option);
   return command;
 }
 
@@ -132,6 +133,7 @@ async function serve(options: Options, { log, store, mountpoint, mappings, direc
   // Everything else a command does works without the addon, so it is loaded here.
   const { mountFiles } = await import('../fuse/mount.js');
   const entries: MountEntry[] = [];
+  const access = accessOf(options);
   for (const mapping of mappings) entries.push(await entryOf(store, mapping, options.create && !options.readOnly));
   const mount = await mountFiles({
     mountpoint,
@@ -146,6 +148,7 @@ async function serve(options: Options, { log, store, mountpoint, mappings, direc
     },
     readOnly: options.readOnly === true,
     allowOther: options.allowOther === true,
+    ...(access === undefined ? {} : { access }),
     kernelCache: options.kernelCache,
     spaceDirectory: directory,
   });

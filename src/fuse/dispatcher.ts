@@ -64,6 +64,9 @@ const CACHE_FLAGS: Record<CachePolicy, number> = {
 
 const OK: Answer = (session, unique) => session.replyOk(unique);
 
+/** What the kernel lets only its owner do in a connection. It asked before that may have changed, so it is asked again. */
+const OWNERS_ONLY = new Set<Request['op']>(['open', 'create', 'unlink']);
+
 /** Requests that are part of writing: an error answered to one of them spoils the transaction. */
 const WRITING = new Set<Request['op']>(['write', 'fsync', 'create', 'unlink']);
 
@@ -164,6 +167,7 @@ export class Dispatcher {
   }
 
   async #handle(request: Request, node: Node): Promise<Answer> {
+    if (OWNERS_ONLY.has(request.op) && node.connection?.admits(request.uid) === false) throw new RequestError('EACCES');
     switch (request.op) {
       case 'lookup':
         return this.#lookup(node, request.name);

@@ -2,6 +2,7 @@
 // the errno that a program expects from a filesystem that does not do such a thing.
 
 import type { Attributes, DirectoryEntry, SetattrRequest } from '../native/binding.js';
+import type { Owner } from './access.js';
 import type { Connection } from './connection.js';
 import { RequestError } from './errno.js';
 import { type ExtendedAttributes, NO_ATTRIBUTES } from './extended-attributes.js';
@@ -34,11 +35,6 @@ export interface OpenMode {
   readonly readable: boolean;
   readonly writable: boolean;
   readonly truncate: boolean;
-}
-
-export interface Owner {
-  readonly uid: number;
-  readonly gid: number;
 }
 
 /** How the kernel is to treat an open file: not cache it, cache it anew, or keep what it has cached. */

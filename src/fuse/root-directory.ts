@@ -2,15 +2,16 @@
 
 import type { Attributes, DirectoryEntry } from '../native/binding.js';
 import { isVersion } from '../version.js';
+import { type Access, directoryMode } from './access.js';
 import { CONNECTIONS_DIRECTORY, type ConnectionsDirectory, DatabaseLink } from './connections-directory.js';
 import type { DatabaseVersion } from './database-version.js';
 import type { MountedFile } from './mounted-file.js';
-import { directoryAttributes, type InodeNumber, Node, type Owner, S_IFLNK, S_IFREG, TTL_LONG_MS } from './node.js';
+import { directoryAttributes, type InodeNumber, Node, S_IFLNK, S_IFREG, TTL_LONG_MS } from './node.js';
 import { Snapshot } from './snapshot.js';
 
 export interface RootOptions {
   readonly ino: InodeNumber;
-  readonly owner: Owner;
+  readonly access: Access;
   readonly timeMs: number;
   readonly connections: ConnectionsDirectory;
   readonly newInode: () => InodeNumber;
@@ -35,8 +36,8 @@ export class RootDirectory extends Node {
   }
 
   addSnapshot(name: string, namespaceName: string, version: DatabaseVersion): Snapshot {
-    const { newInode, owner } = this.#options;
-    const snapshot = new Snapshot(newInode(), namespaceName, version, owner, () => {});
+    const { newInode, access } = this.#options;
+    const snapshot = new Snapshot(newInode(), namespaceName, version, access, () => {});
     this.#children.set(name, snapshot);
     return snapshot;
   }
@@ -51,7 +52,8 @@ export class RootDirectory extends Node {
   }
 
   override async attributes(): Promise<Attributes> {
-    return directoryAttributes(this.ino, this.#options.owner, 0o755, this.#options.timeMs);
+    const { access, timeMs } = this.#options;
+    return directoryAttributes(this.ino, access, directoryMode(access), timeMs);
   }
 
   override async lookup(name: string): Promise<Node | { absentTtlMs: number }> {
@@ -82,10 +84,10 @@ export class RootDirectory extends Node {
       file.log.info({ version }, 'no such version of the namespace');
       return undefined;
     }
-    const { newInode, owner } = this.#options;
+    const { newInode, access } = this.#options;
     const dropped = (): boolean => this.#snapshots.delete(name);
     const snapshot =
-      this.#snapshots.get(name) ?? new Snapshot(newInode(), file.namespaceName, file.shown(head), owner, dropped);
+      this.#snapshots.get(name) ?? new Snapshot(newInode(), file.namespaceName, file.shown(head), access, dropped);
     this.#snapshots.set(name, snapshot);
     return snapshot;
   }

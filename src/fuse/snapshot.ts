@@ -1,29 +1,30 @@
 // A version as a regular file that never changes: one inode for everybody, cached by the kernel, read-only.
 
 import type { Attributes } from '../native/binding.js';
+import { type Access, snapshotMode } from './access.js';
 import type { DatabaseVersion } from './database-version.js';
 import { RequestError } from './errno.js';
 import { type ExtendedAttributes, versionAttributes } from './extended-attributes.js';
-import { type CachePolicy, fileAttributes, type InodeNumber, Node, type OpenMode, type Owner } from './node.js';
+import { type CachePolicy, fileAttributes, type InodeNumber, Node, type OpenMode } from './node.js';
 
 export class Snapshot extends Node {
   readonly #namespaceName: string;
   readonly #version: DatabaseVersion;
-  readonly #owner: Owner;
+  readonly #access: Access;
   readonly #dropped: () => void;
 
   /** @param dropped called when the kernel has forgotten the file */
-  constructor(ino: InodeNumber, namespaceName: string, version: DatabaseVersion, owner: Owner, dropped: () => void) {
+  constructor(ino: InodeNumber, namespaceName: string, version: DatabaseVersion, access: Access, dropped: () => void) {
     super(ino);
     this.#namespaceName = namespaceName;
     this.#version = version;
-    this.#owner = owner;
+    this.#access = access;
     this.#dropped = dropped;
   }
 
   override async attributes(): Promise<Attributes> {
     const { sizeBytes, timeMs } = this.#version.head;
-    return fileAttributes(this.ino, this.#owner, 0o444, sizeBytes, timeMs);
+    return fileAttributes(this.ino, this.#access, snapshotMode(this.#access), sizeBytes, timeMs);
   }
 
   override async extendedAttributes(): Promise<ExtendedAttributes> {
