@@ -5,6 +5,7 @@
       "target_name": "mvfuse_native",
       "sources": [
         "src/addon.cc",
+        "src/datagram.cc",
         "src/device.cc",
         "src/mailbox.cc",
         "src/notifier.cc",

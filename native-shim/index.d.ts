@@ -190,5 +190,11 @@ export declare class Session {
   close(): void;
 }
 
+/**
+ * Sends one datagram to the unix socket at an absolute path, or to an abstract one whose name begins with "@". Never waits.
+ * @throws Error with `code`: EAGAIN when the receiver has no room, ENOENT or ECONNREFUSED when there is none
+ */
+export declare function sendDatagram(path: string, data: Uint8Array): void;
+
 /** Milliseconds since the machine was started, those that it slept included (CLOCK_BOOTTIME). */
 export declare function bootTimeMs(): number;

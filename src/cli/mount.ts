@@ -16,15 +16,17 @@ import {
 } from '../config.js';
 import { isMvfuseError, MvfuseError } from '../errors.js';
 import type { Mount, MountEntry } from '../fuse/mount.js';
-import { storeDirectory } from '../kv/open.js';
+import { isShared, storeDirectory } from '../kv/open.js';
 import { createLogger } from '../logger.js';
 import type { MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
 import type { NamespaceInfo } from '../store/types.js';
 import { type AccessOptions, accessOf, accessOptions } from './access-options.js';
+import { tellStarter } from './background.js';
 import { type LimitOptions, limitOptions } from './limit-options.js';
 import { prepareMountpoint } from './mountpoint.js';
 import { storeOption, switchOption } from './options.js';
+import { ServiceManager } from './service-manager.js';
 import { openStore } from './store-access.js';
 
 interface Options extends LimitOptions, AccessOptions {
@@ -36,6 +38,7 @@ interface Options extends LimitOptions, AccessOptions {
   readonly allowOther?: boolean;
   readonly kernelCache: boolean;
   readonly leaseReads: boolean;
+  readonly source: string;
   readonly logLevel: LogLevel;
   readonly logFormat?: LogFormat;
 }
@@ -82,6 +85,8 @@ export function mountCommand(): Command {
         .env('MVFUSE_LOG_FORMAT')
         .choices(LOG_FORMATS),
     )
+    // What mount(8) was told, so that it knows the mount for that of its line in fstab.
+    .addOption(new Option('--source <text>', 'shown as the source of the mount').default('mvfuse').hideHelp())
     .addHelpText(
       'after',
       '\nSizes are bytes, or end in K, M, G or T; times end in ms, s or m.\n\nExamples:\n  $ mvfuse --mountpoint ./dbs --namespaces mydb=test\n' +
@@ -132,11 +137,14 @@ interface Served {
 async function serve(options: Options, { log, store, mountpoint, mappings, directory, mounts }: Served): Promise<void> {
   // Everything else a command does works without the addon, so it is loaded here.
   const { mountFiles } = await import('../fuse/mount.js');
+  const { sendDatagram } = await import('../native/binding.js');
+  const manager = ServiceManager.of(process.env, sendDatagram, log);
   const entries: MountEntry[] = [];
   const access = accessOf(options);
   for (const mapping of mappings) entries.push(await entryOf(store, mapping, options.create && !options.readOnly));
   const mount = await mountFiles({
     mountpoint,
+    source: options.source,
     entries,
     store,
     log,
@@ -155,13 +163,32 @@ async function serve(options: Options, { log, store, mountpoint, mappings, direc
   mounts.push(mount);
   const stop = (signal: NodeJS.Signals): void => {
     log.info({ signal }, 'stopping');
+    void manager?.stopping();
     mount.close().catch((error: unknown) => log.error({ err: error }, 'the mount could not be taken away'));
   };
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
   log.info({ mountpoint, store: options.store, files: mappings.map((mapping) => mapping.fileName) }, 'mounted');
-  await mount.ended;
+  await tellStarter({ kind: 'mounted' });
+  await manager?.ready(`Mounted on ${mountpoint}`);
+  manager?.watch(() => storeAnswers(options.store, store, mappings[0]!.namespace));
+  try {
+    await mount.ended;
+  } finally {
+    await manager?.stopping();
+  }
   log.info({ mountpoint }, 'unmounted');
+}
+
+/** Of a cluster nothing is asked: while it is away, a restart of this process would only add to the trouble. */
+async function storeAnswers(url: string, store: PageStore, namespace: string): Promise<void> {
+  if (isShared(url)) return;
+  try {
+    await store.statNamespace(namespace);
+  } catch (error) {
+    // That is an answer.
+    if (!isMvfuseError(error, 'NOT_FOUND')) throw error;
+  }
 }
 
 async function entryOf(store: PageStore, mapping: NamespaceMapping, create: boolean): Promise<MountEntry> {

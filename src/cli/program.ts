@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { errorMeaning, isMvfuseError } from '../errors.js';
+import { tellStarter } from './background.js';
 import { checkCommand } from './check.js';
 import { copyCommand } from './copy.js';
 import { doctorCommand } from './doctor.js';
@@ -10,6 +11,7 @@ import { exportCommand } from './export.js';
 import { importCommand } from './import.js';
 import { logCommand } from './log.js';
 import { mountCommand } from './mount.js';
+import { MOUNT_HELPER, MOUNT_USAGE_STATUS, MountHelperError, mountHelperCommand } from './mount-helper.js';
 import { namespacesCommand } from './namespaces.js';
 import { statusCommand } from './status.js';
 
@@ -37,7 +39,8 @@ export function createProgram(): Command {
     .addCommand(checkCommand())
     .addCommand(copyCommand())
     .addCommand(statusCommand())
-    .addCommand(doctorCommand());
+    .addCommand(doctorCommand())
+    .addCommand(mountHelperCommand());
   return overrideExit(program);
 }
 
@@ -54,12 +57,22 @@ export async function run(argv: readonly string[]): Promise<number> {
     await createProgram().parseAsync(argv, { from: 'user' });
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_EXIT_STATUS;
-    if (isMvfuseError(error)) {
-      process.stderr.write(`mvfuse: ${error.message}\n`);
-      return errorMeaning(error.code).exitStatus;
-    }
-    process.stderr.write(`mvfuse: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-    return 1;
+    const { status, message } = failureOf(error, argv[0] === MOUNT_HELPER);
+    // Commander has written what it has to say.
+    if (!(error instanceof CommanderError)) process.stderr.write(`${message}\n`);
+    if (status !== 0) await tellStarter({ kind: 'failed', message: message.replace(/^(mvfuse|error): /, '') });
+    return status;
   }
+}
+
+function failureOf(error: unknown, ofMount: boolean): { status: number; message: string } {
+  if (error instanceof CommanderError) {
+    const usage = ofMount ? MOUNT_USAGE_STATUS : USAGE_EXIT_STATUS;
+    return { status: error.exitCode === 0 ? 0 : usage, message: error.message };
+  }
+  if (error instanceof MountHelperError) {
+    return { status: error.exitStatus, message: `mount.fuse.mvfuse: ${error.message}` };
+  }
+  if (isMvfuseError(error)) return { status: errorMeaning(error.code).exitStatus, message: `mvfuse: ${error.message}` };
+  return { status: 1, message: `mvfuse: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}` };
 }

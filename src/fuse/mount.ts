@@ -46,6 +46,8 @@ export interface MountLimits {
 export interface MountFilesOptions {
   /** Absolute path of an existing directory. */
   readonly mountpoint: string;
+  /** Shown as the source of the mount; "mvfuse" by default. */
+  readonly source?: string;
   readonly entries: readonly MountEntry[];
   readonly store: PageStore;
   readonly log: Logger;
@@ -127,7 +129,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
       session = Session.mount(
         {
           mountpoint: options.mountpoint,
-          fsName: 'mvfuse',
+          fsName: options.source ?? 'mvfuse',
           subtype: 'mvfuse',
           allowOther: options.allowOther,
           // Others are held to the modes that the files show, and so is everybody when those were chosen.

@@ -54,6 +54,8 @@ export interface MountOptions {
   readonly storeUrl?: string;
   /** The group that the daemon runs as; the test's own by default. */
   readonly gid?: number;
+  /** Variables of the daemon, beside the test's own. */
+  readonly environment?: NodeJS.ProcessEnv;
   readonly logLevel?: string;
   /** Off where every page that SQLite reads must be a request. */
   readonly kernelCache?: boolean;
@@ -84,10 +86,11 @@ export class TestMount {
     const args = ['--mountpoint', join(base, 'dbs'), '--namespaces', options.namespaces ?? 'mydb=test'];
     args.push('--store', storeUrl, '--log-format', 'json', ...flags);
     const stale = isMounted(join(base, 'dbs'));
-    const { gid } = options;
+    const { gid, environment } = options;
     const child = spawn(process.execPath, [MAIN, ...args], {
       stdio: ['ignore', 'inherit', 'pipe'],
       ...(gid === undefined ? {} : { gid }),
+      ...(environment === undefined ? {} : { env: { ...process.env, ...environment } }),
     });
     const mount = new TestMount(base, child, storeUrl);
     await mount.#untilMounted(stale);

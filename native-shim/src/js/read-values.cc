@@ -44,15 +44,6 @@ double ttlAt(KeyScope& keys, Napi::Value object, Key key, const char* what) {
   return ttl;
 }
 
-std::string toText(Napi::Value value, const char* what) {
-  if (!value.IsString()) throw Napi::TypeError::New(value.Env(), std::string(what) + " must be a string");
-  std::string text = value.As<Napi::String>().Utf8Value();
-  if (text.find('\0') != std::string::npos) {
-    throw Napi::RangeError::New(value.Env(), std::string(what) + " must not contain a NUL character");
-  }
-  return text;
-}
-
 bool toFlag(Napi::Value value, const char* what) {
   if (!value.IsBoolean()) throw Napi::TypeError::New(value.Env(), std::string(what) + " must be a boolean");
   return value.As<Napi::Boolean>().Value();
@@ -67,6 +58,15 @@ uint32_t toLockType(Napi::Value value) {
 }
 
 }  // namespace
+
+std::string toText(Napi::Value value, const char* what) {
+  if (!value.IsString()) throw Napi::TypeError::New(value.Env(), std::string(what) + " must be a string");
+  std::string text = value.As<Napi::String>().Utf8Value();
+  if (text.find('\0') != std::string::npos) {
+    throw Napi::RangeError::New(value.Env(), std::string(what) + " must not contain a NUL character");
+  }
+  return text;
+}
 
 uint64_t toExactInteger(Napi::Value value, const char* what) {
   const double number = toNumber(value, what);
