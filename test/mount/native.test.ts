@@ -191,7 +191,7 @@ describe('extended attributes', () => {
     fs.openFlags = OPEN_KEEP_CACHE;
     fs.attrTtlMs = LONG_MS;
     fs.addFile('a', Buffer.alloc(8192));
-    await shell('dd if=/dev/zero of=a bs=512 count=16 conv=notrunc status=none', directory);
+    await shell('dd if=/dev/zero of=a bs=4096 count=16 conv=notrunc status=none', directory);
     assert.equal(fs.count('write'), 16);
     assert.ok(session.refusedCount <= 1, `${session.refusedCount}`);
   });
