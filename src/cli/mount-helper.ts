@@ -72,14 +72,16 @@ async function mount(source: string, directory: string, options: Options): Promi
     `--source=${source}`,
     ...flags,
   ];
-  const daemon = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...args], {
+  let daemon: ChildProcess | undefined;
+  // Before there is a daemon that could be left behind.
+  const stop = (signal: NodeJS.Signals): void => void daemon?.kill(signal);
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  daemon = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...args], {
     cwd: '/',
     detached: true,
     env: daemonEnvironment(),
     stdio: ['ignore', log, log, 'ipc'],
   });
-  const stop = (signal: NodeJS.Signals): void => void daemon.kill(signal);
-  process.once('SIGINT', stop).once('SIGTERM', stop);
   const outcome = await outcomeOf(daemon);
   if (outcome.kind === 'failed') throw new MountHelperError(MOUNT_FAILURE_STATUS, outcome.message);
   process.removeListener('SIGINT', stop).removeListener('SIGTERM', stop);

@@ -1,6 +1,8 @@
 // mount(8) and fstab: the helper for the type fuse.mvfuse, as mount calls it and directly.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   copyFileSync,
@@ -78,11 +80,15 @@ function mounted(): string | undefined {
 /** Until the daemon has ended, which it does after umount(8) has returned. */
 async function ended(): Promise<void> {
   for (let tries = 0; tries < 200; tries += 1) {
-    const holders = await run('pgrep', ['-f', `mountpoint=${directory} `]);
-    if (holders.status === 1) return;
+    if (!(await running())) return;
     await sleep(25);
   }
   assert.fail('the daemon goes on');
+}
+
+/** Whether there is a daemon, mounted or not. */
+async function running(): Promise<boolean> {
+  return (await run('pgrep', ['-f', `mountpoint=${directory} `])).status === 0;
 }
 
 test('mount -t fuse.mvfuse mounts and returns, umount ends the daemon', { skip: skipInstalled }, async () => {
@@ -212,8 +218,17 @@ test('a helper that is told to stop leaves no daemon behind', { skip }, async ()
   // The store waits for a cluster that is not there.
   const cluster = join(base, 'fdb.cluster');
   writeFileSync(cluster, 'none:none@127.0.0.1:1');
-  const args = ['--preserve-status', '2', HELPER, 'mydb=test', directory, '-o', `store=fdb:${cluster}`];
-  const { status } = await withPath('timeout', ...args);
+  const path = `${join(base, 'bin')}:${process.env.PATH}`;
+  const waiting = spawn(HELPER, ['mydb=test', directory, '-o', `store=fdb:${cluster}`], {
+    env: { ...process.env, PATH: path },
+    stdio: 'ignore',
+  });
+  while (!(await running())) {
+    assert.equal(waiting.exitCode, null, 'it ended by itself');
+    await sleep(25);
+  }
+  waiting.kill('SIGTERM');
+  const [status] = (await once(waiting, 'exit')) as [number];
   assert.equal(status, 32);
   await ended();
 });
