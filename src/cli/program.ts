@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { errorMeaning, isMvfuseError } from '../errors.js';
 import { withdrawSecret } from './access-secrets.js';
 import { applyCommand } from './apply.js';
+import { tellStarter } from './background.js';
 import { checkCommand } from './check.js';
 import { copyCommand } from './copy.js';
 import { diffCommand } from './diff.js';
@@ -14,6 +15,7 @@ import { importCommand } from './import.js';
 import { logCommand } from './log.js';
 import { lockCommand, unlockCommand } from './maintenance.js';
 import { mountCommand } from './mount.js';
+import { MOUNT_HELPER, MOUNT_USAGE_STATUS, MountHelperError, mountHelperCommand } from './mount-helper.js';
 import { namespacesCommand } from './namespaces.js';
 import { chooseService } from './options.js';
 import { packageVersion } from './package-version.js';
@@ -54,7 +56,8 @@ export function createProgram(): Command {
     .addCommand(copyCommand())
     .addCommand(statusCommand())
     .addCommand(waitCommand())
-    .addCommand(doctorCommand());
+    .addCommand(doctorCommand())
+    .addCommand(mountHelperCommand());
   return overrideExit(program);
 }
 
@@ -76,12 +79,22 @@ export async function run(argv: readonly string[]): Promise<number> {
     await createProgram().parseAsync(argv, { from: 'user' });
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_EXIT_STATUS;
-    if (isMvfuseError(error)) {
-      process.stderr.write(`mvfuse: ${error.message}\n`);
-      return errorMeaning(error.code).exitStatus;
-    }
-    process.stderr.write(`mvfuse: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-    return 1;
+    const { status, message } = failureOf(error, argv[0] === MOUNT_HELPER);
+    // Commander has written what it has to say.
+    if (!(error instanceof CommanderError)) process.stderr.write(`${message}\n`);
+    if (status !== 0) await tellStarter({ kind: 'failed', message: message.replace(/^(mvfuse|error): /, '') });
+    return status;
   }
+}
+
+function failureOf(error: unknown, ofMount: boolean): { status: number; message: string } {
+  if (error instanceof CommanderError) {
+    const usage = ofMount ? MOUNT_USAGE_STATUS : USAGE_EXIT_STATUS;
+    return { status: error.exitCode === 0 ? 0 : usage, message: error.message };
+  }
+  if (error instanceof MountHelperError) {
+    return { status: error.exitStatus, message: `mount.fuse.mvfuse: ${error.message}` };
+  }
+  if (isMvfuseError(error)) return { status: errorMeaning(error.code).exitStatus, message: `mvfuse: ${error.message}` };
+  return { status: 1, message: `mvfuse: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}` };
 }
