@@ -2,34 +2,72 @@
 
 import { Command } from 'commander';
 import type { ClusterStatus } from '../kv/engine.js';
-import type { ConnectionStatus, FileStatus, LimitsStatus, ProcessName, Status, Usage } from '../status.js';
+import type {
+  ConnectionStatus,
+  FileStatus,
+  KeptStatus,
+  LimitsStatus,
+  ProcessName,
+  RetentionStatus,
+  Status,
+  Usage,
+} from '../status.js';
 import type { HostStatus } from '../store/hosts.js';
-import { jsonOption, storeOption } from './options.js';
-import { print, printJson } from './output.js';
-import { withService } from './store-access.js';
+import { ZERO_VERSION } from '../version.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
+import { isoTime, print, printJson } from './output.js';
+import { connectDaemons, withService } from './store-access.js';
+
+/** A store that several processes share has any number of daemons, those of this machine and user among them. */
+interface MachineStatus extends Status {
+  readonly daemons: readonly DaemonStatus[];
+}
+
+type DaemonStatus = Pick<Status, 'daemon' | 'mounts' | 'cache'>;
 
 export function statusCommand(): Command {
-  return new Command('status')
+  return addServiceOptions(new Command('status'))
     .description('show mounts, connections, who holds write locks, and the size of store and cache')
-    .addOption(storeOption())
     .addOption(jsonOption())
-    .action(async (options: { store: string; json?: boolean }) => {
-      const status = await withService(options.store, (service) => service.status());
-      if (options.json) printJson(status);
-      else print(describe(options.store, status).join('\n'));
+    .addHelpText('after', '\nExamples:\n  $ mvfuse status\n  $ mvfuse status --json')
+    .action(async (options: ServiceOptions & { json?: boolean }) => {
+      const status = await withService(options, (service) => service.status());
+      const all: MachineStatus = { ...status, daemons: await daemonsStatus(options, status) };
+      if (options.json) printJson(all);
+      else print(describe(options.api ?? options.store, all).join('\n'));
     });
 }
 
-function describe(url: string, { daemon, mounts, storeBytes, namespaces, cache, hosts, cluster }: Status): string[] {
+async function daemonsStatus(options: ServiceOptions, { daemon, mounts, cache }: Status): Promise<DaemonStatus[]> {
+  if (daemon !== undefined) return [{ daemon, mounts, cache }];
+  const daemons = await connectDaemons(options);
+  const asked = await Promise.allSettled(daemons.map((service) => service.status().finally(() => service.close())));
+  // One that ends meanwhile has nothing mounted.
+  return asked.flatMap((answer) => {
+    if (answer.status === 'rejected') return [];
+    const { daemon, mounts, cache } = answer.value;
+    return [{ daemon, mounts, cache }];
+  });
+}
+
+function describe(url: string, status: MachineStatus): string[] {
+  const { daemon, daemons, storeBytes, namespaces, hosts, cluster, retention } = status;
   const size = storeBytes === undefined ? '' : `, ${megabytes(storeBytes)}`;
   const lines = [`store    ${url}: ${namespaces} namespaces${size}`];
   if (cluster !== undefined) lines.push(...describeCluster(cluster));
-  // Daemons on a shared store are told by their leases; their mounts are their own affair.
-  if (hosts !== undefined) return [...lines, ...hosts.filter(({ self }) => !self).map(describeHost)];
-  if (daemon === undefined) return [...lines, 'daemon   none runs'];
-  const { pid, uptimeMs, residentBytes } = daemon;
-  lines.push(`daemon   process ${pid}, up ${Math.round(uptimeMs / 1000)} s, ${megabytes(residentBytes)} resident`);
-  lines.push(`cache    ${cache.pages} pages, ${megabytes(cache.bytes)} of ${megabytes(cache.bytesMax)} (--cache-size)`);
+  if (hosts !== undefined) lines.push(...hosts.filter(({ self }) => !self || daemon !== undefined).map(describeHost));
+  else if (daemons.length === 0) lines.push('daemon   none runs');
+  if (daemon !== undefined) lines.push(describeRemoval(retention));
+  const kept = retention.namespaces.filter(({ truncatedBefore }) => truncatedBefore !== ZERO_VERSION);
+  return [...lines, ...kept.map(describeKept), ...daemons.flatMap(describeDaemon)];
+}
+
+function describeDaemon({ daemon, mounts, cache }: DaemonStatus): string[] {
+  const { pid, uptimeMs, residentBytes } = daemon!;
+  const lines = [
+    `daemon   process ${pid}, up ${Math.round(uptimeMs / 1000)} s, ${megabytes(residentBytes)} resident`,
+    `cache    ${cache.pages} pages, ${megabytes(cache.bytes)} of ${megabytes(cache.bytesMax)} (--cache-size)`,
+  ];
   for (const mount of mounts) {
     lines.push(`mount    ${mount.mountpoint}`, ...describeLimits(mount.limits), ...mount.files.flatMap(describeFile));
   }
@@ -63,9 +101,23 @@ function describeLimits(limits: LimitsStatus): string[] {
   ];
 }
 
-function describeFile({ name, namespace, head, connections, writer }: FileStatus): string[] {
+/** What the daemon has removed so far. */
+function describeRemoval({ lastRunMs, versions, bytes, failures, lastFailure }: RetentionStatus): string {
+  const last = lastRunMs === undefined ? 'not run yet' : `last run ${isoTime(lastRunMs)}`;
+  const failed = failures === 0 ? '' : `; FAILED ${failures} times: ${lastFailure}`;
+  return `removal  ${last}, ${versions} versions removed (${megabytes(bytes)})${failed}`;
+}
+
+function describeKept({ name, truncatedBefore, keptFromMs, heldVersions }: KeptStatus): string {
+  const from = keptFromMs === undefined ? truncatedBefore : `${truncatedBefore} of ${isoTime(keptFromMs)}`;
+  const held = heldVersions === 0 ? '' : `, and ${heldVersions} older that something needs`;
+  return `  ${name} is kept from ${from} on${held}`;
+}
+
+function describeFile({ name, namespace, head, connections, writer, lock }: FileStatus): string[] {
   const held = writer === undefined ? 'write lock free' : `write lock: ${processName(writer)} for ${writer.heldMs} ms`;
-  const line = `  ${name} = ${namespace}@${head.version}, ${head.sizeBytes} bytes, ${held}`;
+  const locked = lock === undefined ? '' : `, locked for maintenance by "${lock.owner}" since ${isoTime(lock.sinceMs)}`;
+  const line = `  ${name} = ${namespace}@${head.version}, ${head.sizeBytes} bytes, ${held}${locked}`;
   return [line, ...connections.map(describeConnection)];
 }
 

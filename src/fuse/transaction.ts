@@ -109,6 +109,7 @@ export class Transaction implements Writer {
       const head = await this.file.acquireLease();
       if (head.version !== this.#base!.head.version) {
         writeLock.releaseReserved(this);
+        this.file.countConflict();
         throw new RequestError('EAGAIN', 'the snapshot is older than the head');
       }
     } catch (error) {

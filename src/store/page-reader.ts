@@ -4,9 +4,10 @@
 // does not have is read in one engine transaction, all pages at once, which also sees that the version was not removed. From an engine that is elsewhere, pages that are read in order bring those that come
 // next along with them.
 
-import { MvfuseError } from '../errors.js';
+import { isMvfuseError, MvfuseError } from '../errors.js';
 import type { Engine, ReadTransaction } from '../kv/engine.js';
 import { READ_AHEAD_PAGES_MAX, READ_PAGES_MAX } from '../limits.js';
+import type { StoreObserver } from '../observers.js';
 import { type Version, ZERO_VERSION } from '../version.js';
 import { pageRangeUpTo, stagePageKey, versionOfKey } from './keys.js';
 import type { Lineages } from './lineage.js';
@@ -43,6 +44,7 @@ export interface PageReaderOptions {
   readonly cache: PageCache;
   readonly histories: NamespaceHistories;
   readonly lineages: Lineages;
+  readonly observer?: StoreObserver | undefined;
   /** As in held-versions.ts. @throws GONE when the version was removed, as the transaction sees it */
   readonly requireReadable: (
     transaction: ReadTransaction,
@@ -59,15 +61,19 @@ interface Run {
 }
 
 export class PageReader {
+  /** Pages that were asked for: those that were in memory, and the others. */
+  readonly counts = { hits: 0, misses: 0 };
   readonly #engine: Engine;
   readonly #cache: PageCache;
   readonly #histories: NamespaceHistories;
   readonly #lineages: Lineages;
   readonly #requireReadable: PageReaderOptions['requireReadable'];
+  readonly #observer: StoreObserver | undefined;
   readonly #zeros = new Map<number, Buffer>();
   readonly #runs = new Map<NamespaceId, Run>();
 
-  constructor({ engine, cache, histories, lineages, requireReadable }: PageReaderOptions) {
+  constructor({ engine, cache, histories, lineages, requireReadable, observer }: PageReaderOptions) {
+    this.#observer = observer;
     this.#engine = engine;
     this.#cache = cache;
     this.#histories = histories;
@@ -84,10 +90,25 @@ export class PageReader {
       return page > count ? this.#zerosOf(head.pageBytes) : this.#cache.get(namespace, page, head.version);
     });
     const missing = new Set(pages.filter((_, index) => contents[index] === undefined));
+    this.counts.hits += contents.length - missing.size;
     if (missing.size === 0) return contents as Buffer[];
+    this.counts.misses += missing.size;
     const ahead = this.#engine.roundTrips === undefined ? [] : this.#ahead(namespace, head, [...missing]);
-    const loaded = await this.#load(namespace, head, [...missing], ahead);
+    const loaded = await this.#observed(missing.size, () => this.#load(namespace, head, [...missing], ahead));
     return contents.map((content, index) => content ?? loaded.get(pages[index]!)!);
+  }
+
+  async #observed<T>(count: number, load: () => Promise<T>): Promise<T> {
+    if (this.#observer === undefined) return load();
+    const startMs = performance.now();
+    try {
+      const loaded = await load();
+      this.#observer.pagesRead(count, performance.now() - startMs);
+      return loaded;
+    } catch (error) {
+      this.#observer.failed('read', isMvfuseError(error) ? error.code : 'INTERNAL');
+      throw error;
+    }
   }
 
   #load(

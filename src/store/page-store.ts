@@ -6,6 +6,7 @@ import { isMvfuseError, MvfuseError } from '../errors.js';
 import type { ClusterStatus, Engine, RoundTrips } from '../kv/engine.js';
 import { CHANGES_READ_MAX, COMMIT_BYTES_MAX, STAGE_CHUNK_BYTES_MAX, STORE_CLOSE_WAIT_MS_MAX } from '../limits.js';
 import type { Moment } from '../moment.js';
+import type { StoreObserver } from '../observers.js';
 import { settledWithin } from '../settle.js';
 import { type Version, ZERO_VERSION } from '../version.js';
 import { changedPages } from './changed-pages.js';
@@ -16,7 +17,7 @@ import { requireFormat } from './format.js';
 import { type ForeignCommit, Heads, type NamespaceState } from './heads.js';
 import { readHeld, requireReadable } from './held-versions.js';
 import { type HostStatus, readHosts } from './hosts.js';
-import { logKey, logRangeAfter, logRangeFrom, versionOfKey } from './keys.js';
+import { logRangeAfter, versionOfKey } from './keys.js';
 import { Lineages } from './lineage.js';
 import { clearLock, setLock } from './maintenance-lock.js';
 import { readTimePoints, resolveMoment } from './moments.js';
@@ -54,7 +55,7 @@ import type {
   RetentionPolicy,
   Tag,
 } from './types.js';
-import { type HostOptions, WriteLeases } from './write-leases.js';
+import { type HostOptions, type SignOfLife, WriteLeases } from './write-leases.js';
 import { WriteLock } from './write-lock.js';
 
 export interface PageStoreOptions {
@@ -70,6 +71,7 @@ export interface PageStoreOptions {
   readonly soleOwner?: boolean;
   /** Set where several processes share the store: then who writes needs the namespace's write lease. */
   readonly host?: HostOptions | undefined;
+  readonly observer?: StoreObserver | undefined;
   /** Smaller ones make bulk commits, and collections in many steps, cheap to test. */
   readonly limits?: Partial<CommitLimits & CollectLimits>;
 }
@@ -104,10 +106,12 @@ export class PageStore {
   readonly retention: Retention;
   /** Whether the engine may have committed something that nobody was told of. */
   #doubtful = false;
+  readonly #observer: StoreObserver | undefined;
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
-  private constructor({ engine, clock, cacheBytesMax, soleOwner = true, host, limits }: PageStoreOptions) {
+  private constructor({ engine, clock, cacheBytesMax, soleOwner = true, host, limits, observer }: PageStoreOptions) {
+    this.#observer = observer;
     this.#engine = engine;
     this.#clock = clock;
     this.#heads = new Heads({
@@ -130,6 +134,7 @@ export class PageStore {
       cache: this.#cache,
       histories: this.#histories,
       lineages: new Lineages(),
+      observer,
       requireReadable: (transaction, namespace, version) =>
         requireReadable(transaction, namespace, version, this.retention.open(namespace)),
     });
@@ -249,6 +254,11 @@ export class PageStore {
   }
 
   // --- moments
+
+  /** The store's clock: ms since 1970. */
+  nowMs(): number {
+    return this.#nowMs();
+  }
 
   /** The version at a moment. @throws NOT_FOUND, GONE */
   async resolve(namespace: NamespaceId, moment: Moment): Promise<Head> {
@@ -409,6 +419,21 @@ export class PageStore {
     return this.#engine.cluster?.();
   }
 
+  /** Pages that were asked for since the store was opened: those that were in memory, and the others. */
+  get pageCounts(): { readonly hits: number; readonly misses: number } {
+    return this.#reader.counts;
+  }
+
+  /** How many write leases this process has; undefined where it has the store alone. */
+  get leaseCount(): number | undefined {
+    return this.#leases?.count;
+  }
+
+  /** How long others that share the store have seen nothing of this daemon; undefined without others, and without a mount. */
+  get signOfLife(): SignOfLife | undefined {
+    return this.#leases?.signOfLife;
+  }
+
   /** See Engine.roundTrips. */
   get roundTrips(): RoundTrips | undefined {
     return this.#engine.roundTrips;
@@ -425,7 +450,9 @@ export class PageStore {
    *   given; LIMIT, NO_SPACE, STORE_FAILED, and what a page source throws
    */
   commit(requests: readonly CommitRequest[]): Promise<Commit[]> {
-    return this.#track(this.#commit(requests));
+    return this.#track(
+      this.#observer === undefined ? this.#commit(requests) : this.#observed(requests, this.#observer),
+    );
   }
 
   /** The pages that differ between two versions, both committed here not long ago; otherwise 'all'. */
@@ -465,29 +492,40 @@ export class PageStore {
 
   /** Commits after `version` that can be read, the oldest first; CHANGES_READ_MAX at a time, none when there are no more. */
   async changesAfter(namespace: NamespaceId, version: Version): Promise<Change[]> {
+    for (let after = version; ; ) {
+      const { changes, last } = await this.#readableAfter(namespace, after);
+      // All of those may have been removed, and not be collected yet: there are more behind them.
+      if (changes.length > 0 || last === undefined) return changes;
+      after = last;
+    }
+  }
+
+  /** Some commits after `version` that can be read, and the last one that was looked at. */
+  async #readableAfter(
+    namespace: NamespaceId,
+    version: Version,
+  ): Promise<{ changes: Change[]; last: Version | undefined }> {
+    const { begin, end } = logRangeAfter(namespace, version);
     return this.#engine.read(async (transaction) => {
-      const [{ truncatedBefore, held }, { parent }] = await Promise.all([
+      const [entries, { truncatedBefore, held }, { parent }] = await Promise.all([
+        transaction.getRange(begin, end, { limit: CHANGES_READ_MAX }),
         this.retention.outlook(transaction, namespace),
         readMeta(transaction, namespace),
       ]);
-      const kept = [...new Set(held.map((hold) => hold.version))].filter((of) => of > version);
-      const old = await Promise.all(
-        kept
-          .slice(0, CHANGES_READ_MAX)
-          .map(async (of) => ({ of, value: await transaction.get(logKey(namespace, of)) })),
-      );
-      const changes: Change[] = old.flatMap(({ of, value }) => (value ? { version: of, ...decodeChange(value) } : []));
-      const { begin, end } =
-        version < truncatedBefore ? logRangeFrom(namespace, truncatedBefore) : logRangeAfter(namespace, version);
-      const limit = CHANGES_READ_MAX - old.length;
-      const entries = limit === 0 ? [] : await transaction.getRange(begin, end, { limit });
-      for (const { key, value } of entries) changes.push({ version: versionOfKey(key), ...decodeChange(value) });
+      const kept = new Set(held.map((hold) => hold.version));
+      const changes: Change[] = entries.map(({ key, value }) => ({
+        version: versionOfKey(key),
+        ...decodeChange(value),
+      }));
       const isFirst = ({ version: of }: Change) =>
         parent !== undefined && version === ZERO_VERSION && of === changes[0]?.version;
-      return changes.map((change) => {
-        const afterGap = change.version <= truncatedBefore || isFirst(change);
-        return afterGap ? { ...change, pages: undefined, afterGap } : change;
-      });
+      const readable = changes
+        .filter((change) => change.version >= truncatedBefore || kept.has(change.version))
+        .map((change) => {
+          const afterGap = change.version <= truncatedBefore || isFirst(change);
+          return afterGap ? { ...change, pages: undefined, afterGap } : change;
+        });
+      return { changes: readable, last: changes.at(-1)?.version };
     });
   }
 
@@ -507,6 +545,19 @@ export class PageStore {
     await settledWithin(this.#running, STORE_CLOSE_WAIT_MS_MAX);
     if (this.#leases !== undefined) await settledWithin([this.#leases.close()], STORE_CLOSE_WAIT_MS_MAX);
     await this.#engine.close();
+  }
+
+  async #observed(requests: readonly CommitRequest[], observer: StoreObserver): Promise<Commit[]> {
+    const startMs = performance.now();
+    try {
+      const commits = await this.#commit(requests);
+      const done = commits.map((commit, index) => ({ namespace: requests[index]!.namespace, commit }));
+      observer.committed(done, performance.now() - startMs);
+      return commits;
+    } catch (error) {
+      observer.failed('commit', isMvfuseError(error) ? error.code : 'INTERNAL');
+      throw error;
+    }
   }
 
   async #commit(requests: readonly CommitRequest[]): Promise<Commit[]> {
@@ -560,6 +611,7 @@ export class PageStore {
     return new WriteLeases({
       engine: this.#engine,
       host,
+      observer: this.#observer,
       lockOf: (namespace) => this.writeLock(namespace),
       snapshots: () => this.#openVersions.all(),
       look: (transaction, namespace) => this.#heads.look(transaction, namespace),
