@@ -182,8 +182,14 @@ export const PINNED_VERSIONS_MAX = 4_096;
  */
 export const RETENTION_GRACE_MS = 60_000;
 
+/** A secret of a protected namespace: any key file; a file named by mistake is seen as such. */
+export const ACCESS_SECRET_BYTES_MAX = 64 * 1024;
+
 /** An owner's name is part of file names. */
 export const LOCK_OWNER_BYTES_MAX = 64;
+
+/** What a change file says of itself: a name, two versions, a proof. */
+export const CHANGE_HEADER_BYTES_MAX = 64 * 1024;
 
 /** Pages that are listed as different between two versions, in memory; with more, all are compared. */
 export const CHANGED_PAGES_MAX = 4_000_000;

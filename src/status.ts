@@ -2,7 +2,9 @@
 
 import type { ClusterStatus } from './kv/engine.js';
 import type { HostStatus } from './store/hosts.js';
-import type { Head } from './store/types.js';
+import type { RetentionFigures } from './store/retention.js';
+import type { Head, MaintenanceLock, RetentionPolicy } from './store/types.js';
+import type { Version } from './version.js';
 
 export interface MountStatus {
   readonly mountpoint: string;
@@ -40,6 +42,8 @@ export interface FileStatus {
   readonly connections: ConnectionStatus[];
   /** Who holds the write lock, and for how long. */
   readonly writer: (ProcessName & { readonly heldMs: number }) | undefined;
+  /** The maintenance lock of its namespace. */
+  readonly lock: MaintenanceLock | undefined;
 }
 
 export interface ConnectionStatus {
@@ -58,6 +62,22 @@ export interface ProcessName {
   readonly command: string | undefined;
 }
 
+/** What retention did since the store was opened, and what is left of each namespace. */
+export interface RetentionStatus extends RetentionFigures {
+  readonly namespaces: readonly KeptStatus[];
+}
+
+export interface KeptStatus {
+  readonly name: string;
+  readonly retention: RetentionPolicy;
+  /** Older versions were removed; ZERO_VERSION while none was. */
+  readonly truncatedBefore: Version;
+  /** When that version was committed. */
+  readonly keptFromMs: number | undefined;
+  /** Older versions that are kept because something needs them. */
+  readonly heldVersions: number;
+}
+
 export interface Status {
   /** The daemon that owns the store; undefined when none runs. */
   readonly daemon: { readonly pid: number; readonly uptimeMs: number; readonly residentBytes: number } | undefined;
@@ -69,5 +89,6 @@ export interface Status {
   readonly hosts: readonly HostStatus[] | undefined;
   /** The cluster that the store is in, if it is in one. */
   readonly cluster: ClusterStatus | undefined;
+  readonly retention: RetentionStatus;
   readonly cache: { readonly pages: number; readonly bytes: number; readonly bytesMax: number };
 }

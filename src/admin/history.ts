@@ -1,6 +1,7 @@
 // The changelog of a namespace as something to walk along, in bounded memory.
 
 import { isMvfuseError } from '../errors.js';
+import type { Moment } from '../moment.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Change, NamespaceId, NamespaceInfo, PageNumber } from '../store/types.js';
 import { type Version, ZERO_VERSION } from '../version.js';
@@ -70,6 +71,16 @@ export async function versionRange(store: PageStore, { id, head }: NamespaceInfo
   if (head.version === ZERO_VERSION) return { first: null, last: null };
   const [first] = await store.changesAfter(id, ZERO_VERSION);
   return { first: first?.version ?? null, last: head.version };
+}
+
+/**
+ * Where what happened after a moment begins: the version at it; ZERO_VERSION for a time before all that is known.
+ * @throws NOT_FOUND, GONE for a version or a tag
+ */
+export async function versionBefore(store: PageStore, namespace: NamespaceId, moment: Moment): Promise<Version> {
+  if (moment.kind !== 'time' && moment.kind !== 'ago') return (await store.resolve(namespace, moment)).version;
+  const timeMs = moment.kind === 'time' ? moment.timeMs : store.nowMs() - moment.agoMs;
+  return (await store.timePoints(namespace, Math.max(0, timeMs))).notAfter?.version ?? ZERO_VERSION;
 }
 
 /**

@@ -2,22 +2,50 @@
 
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Status } from '../status.js';
+import { isMvfuseError } from '../errors.js';
+import type { KeptStatus, Status } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
+import type { NamespaceInfo } from '../store/types.js';
+import { ZERO_VERSION } from '../version.js';
+
+const NAMESPACES_AT_ONCE = 64;
 
 /** The part of the status that the store itself knows. */
 export async function storeStatus(
   store: PageStore,
   directory: string | undefined,
 ): Promise<Omit<Status, 'daemon' | 'mounts'>> {
-  const [hosts, cluster] = await Promise.all([store.hosts(), store.cluster()]);
+  const [hosts, cluster, namespaces] = await Promise.all([store.hosts(), store.cluster(), store.listNamespaces()]);
   return {
     hosts,
     cluster,
     storeBytes: directory === undefined ? undefined : await directoryBytes(directory),
-    namespaces: (await store.listNamespaces()).length,
+    namespaces: namespaces.length,
+    retention: { ...store.retention.figures, namespaces: await keptOfAll(store, namespaces) },
     cache: store.cacheUsage,
   };
+}
+
+async function keptOfAll(store: PageStore, namespaces: readonly NamespaceInfo[]): Promise<KeptStatus[]> {
+  const all: KeptStatus[] = [];
+  for (let at = 0; at < namespaces.length; at += NAMESPACES_AT_ONCE) {
+    const some = namespaces.slice(at, at + NAMESPACES_AT_ONCE);
+    all.push(...(await Promise.all(some.map((namespace) => keptOf(store, namespace)))).flat());
+  }
+  return all;
+}
+
+/** Empty where it was deleted meanwhile. */
+async function keptOf(store: PageStore, { id, name }: NamespaceInfo): Promise<KeptStatus[]> {
+  try {
+    const { retention, truncatedBefore, held } = await store.details(id);
+    const oldest = truncatedBefore === ZERO_VERSION ? undefined : await store.headAt(id, truncatedBefore);
+    const heldVersions = new Set(held.map(({ version }) => version)).size;
+    return [{ name, retention, truncatedBefore, keptFromMs: oldest?.timeMs, heldVersions }];
+  } catch (error) {
+    if (isMvfuseError(error, 'NOT_FOUND')) return [];
+    throw error;
+  }
 }
 
 async function directoryBytes(directory: string): Promise<number> {

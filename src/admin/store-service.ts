@@ -20,8 +20,11 @@ import type {
   Tag,
 } from '../store/types.js';
 import { type Version, ZERO_VERSION } from '../version.js';
+import { type AppliedChanges, applyChanges } from './apply-changes.js';
 import { comparePages } from './compare.js';
+import { type ChangesRange, exportChanges, type OutgoingChanges } from './export-changes.js';
 import { forkNamespace } from './fork.js';
+import { versionBefore } from './history.js';
 import { restoreVersion } from './restore.js';
 import { storeStatus } from './status.js';
 import { importDatabase, versionBytes } from './transfer.js';
@@ -148,6 +151,20 @@ export interface StoreService {
   exportVersion(name: string, moment: string): Promise<Content>;
   /** Replaces the content as one commit; see importDatabase. @throws BUSY */
   importDatabase(name: string, sizeBytes: number, bytes: AsyncIterable<Uint8Array>): Promise<Commit>;
+  /**
+   * The versions after a moment, as a change file (docs/change-files.md).
+   * @throws INVALID_ARGUMENT for a range that ends before it begins; while the bytes are read: GONE, CORRUPT naming the page
+   */
+  exportChanges(name: string, range: ChangesRange): Promise<OutgoingChanges>;
+  /**
+   * Replays a change file onto a namespace, which is made when the file begins a chain. See applyChanges.
+   * @throws CONFLICT for a file that does not fit, CORRUPT for a damaged one, BUSY
+   */
+  applyChanges(
+    name: string,
+    bytes: AsyncIterable<Uint8Array>,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<AppliedChanges>;
   status(): Promise<Status>;
   close(): Promise<void>;
 }
@@ -210,7 +227,7 @@ export function localService(store: PageStore, directory: string | undefined, da
     resolve: async (name, moment) => (await resolve(name, moment)).head,
     log: async (name, { limit, since, pages = false }) => {
       const id = await idOf(name);
-      const after = since === undefined ? ZERO_VERSION : (await resolve(name, since)).head.version;
+      const after = since === undefined ? ZERO_VERSION : await versionBefore(store, id, parseMoment(since));
       const [changes, tags] = await Promise.all([store.log(id, { limit, after, pages }), store.listTags(id)]);
       return changes.map((entry) => ({
         ...entry,
@@ -240,9 +257,10 @@ export function localService(store: PageStore, directory: string | undefined, da
       return difference(store, sides, options);
     },
     truncate: async (name, moment, options = {}) => {
-      const { id, head } = await resolve(name, moment);
-      const truncated = await store.retention.truncate(id, head.version, collectOptions(options));
-      await store.reclaim();
+      const id = await idOf(name);
+      const version = await versionBefore(store, id, parseMoment(moment));
+      const truncated = await store.retention.truncate(id, version, collectOptions(options));
+      if (options.dryRun !== true) await store.reclaim();
       return removed(name, options.dryRun === true, truncated);
     },
     collect: async (name, options = {}) => {
@@ -272,6 +290,8 @@ export function localService(store: PageStore, directory: string | undefined, da
       return { head, bytes: openVersionBytes(store, id, head) };
     },
     importDatabase: async (name, sizeBytes, bytes) => importDatabase(store, await idOf(name), sizeBytes, bytes, waitMs),
+    exportChanges: (name, range) => exportChanges(store, name, range),
+    applyChanges: (name, bytes, options) => applyChanges(store, name, bytes, { ...options, waitMsMax: waitMs }),
     status: async () => ({
       daemon:
         daemon === undefined

@@ -12,6 +12,7 @@ import { jsonOption } from './options.js';
 import { print, printJson } from './output.js';
 import { startProgress } from './progress.js';
 import { openStore } from './store-access.js';
+import { interruption } from './work.js';
 
 interface Options {
   readonly as?: string;
@@ -64,7 +65,7 @@ export function copyCommand(): Command {
     .addHelpText('after', HELP)
     .action(async (source: string, target: string, namespaces: string[], options: Options) => {
       validate(source, target, namespaces, options);
-      const signal = interruption();
+      const signal = interruption('broken off: the same command goes on from here');
       const results = await withStore('source', source, async (from) => {
         const names = await chooseNamespaces(from, namespaces);
         return withStore('target', target, (to) => copyAll(from, to, names, options, signal));
@@ -85,16 +86,6 @@ function validate(source: string, target: string, namespaces: readonly string[],
   if (directory !== undefined && !existsSync(directory)) {
     throw new MvfuseError('NOT_FOUND', `there is no store ${source}`);
   }
-}
-
-/** Once: a second signal ends the process at once, which loses nothing but the commit under way. */
-function interruption(): AbortSignal {
-  const controller = new AbortController();
-  const message = 'broken off: the same command goes on from here';
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => controller.abort(new MvfuseError('CLOSED', message)));
-  }
-  return controller.signal;
 }
 
 /** Without a page cache: every page is read once, and the verification wants what is stored. */

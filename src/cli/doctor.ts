@@ -86,7 +86,8 @@ function helper(): Finding {
 function allowOther(): Finding {
   const subject = '--allow-other';
   if (process.getuid?.() === 0) return { subject, ok: true, detail: 'is allowed: root' };
-  const allowed = existsSync('/etc/fuse.conf') && /^\s*user_allow_other/m.test(readFileSync('/etc/fuse.conf', 'utf8'));
+  const allowed =
+    existsSync('/etc/fuse.conf') && /^\s*user_allow_other\s*(#.*)?$/m.test(readFileSync('/etc/fuse.conf', 'utf8'));
   const detail = allowed ? 'is allowed by /etc/fuse.conf' : 'is not for this user (user_allow_other in /etc/fuse.conf)';
   return { subject, ok: true, detail };
 }

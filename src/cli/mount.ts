@@ -1,6 +1,7 @@
 // mvfuse [mount]: mounts namespaces as files and serves them in the foreground until it is unmounted or told to stop.
 
 import { Command, Option } from 'commander';
+import type { AccessSecrets } from '../access-proof.js';
 import {
   LOG_FORMATS,
   LOG_LEVELS,
@@ -13,25 +14,32 @@ import {
 } from '../config.js';
 import { isMvfuseError } from '../errors.js';
 import type { MountEntry } from '../fuse/mount.js';
-import { storeDirectory } from '../kv/open.js';
+import { isShared, storeDirectory } from '../kv/open.js';
 import { createLogger } from '../logger.js';
+import { proofInName } from '../store/namespace-name.js';
 import type { PageStore } from '../store/page-store.js';
 import type { NamespaceInfo } from '../store/types.js';
+import { type AccessOptions, accessOf, accessOptions } from './access-options.js';
+import { presentSecrets, secretFileOption } from './access-secrets.js';
+import { tellStarter } from './background.js';
 import { type ApiOptions, apiOptions, apiToken, loadMetrics, type Served, startApi } from './daemon-api.js';
 import { type LimitOptions, limitOptions } from './limit-options.js';
 import { prepareMountpoint } from './mountpoint.js';
 import { storeOption, switchOption } from './options.js';
+import { ServiceManager } from './service-manager.js';
 import { openStore } from './store-access.js';
 
-interface Options extends LimitOptions, ApiOptions {
+interface Options extends LimitOptions, ApiOptions, AccessOptions {
   readonly mountpoint: string;
   readonly namespaces: string;
   readonly store: string;
   readonly create: boolean;
+  readonly accessSecretFile?: readonly string[];
   readonly readOnly?: boolean;
   readonly allowOther?: boolean;
   readonly kernelCache: boolean;
   readonly leaseReads: boolean;
+  readonly source: string;
   readonly logLevel: LogLevel;
   readonly logFormat?: LogFormat;
 }
@@ -51,6 +59,7 @@ export function mountCommand(): Command {
     )
     .addOption(storeOption())
     .addOption(switchOption('--no-create', 'fail when a namespace does not exist yet', 'MVFUSE_NO_CREATE'))
+    .addOption(secretFileOption())
     .addOption(switchOption('--read-only', 'refuse every write', 'MVFUSE_READ_ONLY'))
     .addOption(switchOption('--allow-other', 'let other users in, held to the file modes', 'MVFUSE_ALLOW_OTHER'))
     .addOption(
@@ -78,6 +87,8 @@ export function mountCommand(): Command {
         .env('MVFUSE_LOG_FORMAT')
         .choices(LOG_FORMATS),
     )
+    // What mount(8) was told, so that it knows the mount for that of its line in fstab.
+    .addOption(new Option('--source <text>', 'shown as the source of the mount').default('mvfuse').hideHelp())
     .addHelpText(
       'after',
       '\nSizes are bytes, or end in K, M, G or T; times end in ms, s or m.\n\nExamples:\n  $ mvfuse --mountpoint ./dbs --namespaces mydb=test\n' +
@@ -85,13 +96,14 @@ export function mountCommand(): Command {
         '  $ fusermount -u ./dbs',
     )
     .action(runMount);
-  for (const option of [...apiOptions(), ...limitOptions()]) command.addOption(option);
+  for (const option of [...accessOptions(), ...apiOptions(), ...limitOptions()]) command.addOption(option);
   return command;
 }
 
 async function runMount(options: Options): Promise<void> {
   const log = createLogger(options.logLevel, options.logFormat);
   const mappings = parseNamespaces(options.namespaces);
+  const secrets = await presentSecrets(options.accessSecretFile, (message) => log.warn(message));
   const token = apiToken(options);
   const directory = storeDirectory(options.store);
   const mountpoint = resolveMountpoint(options.mountpoint, directory);
@@ -107,7 +119,7 @@ async function runMount(options: Options): Promise<void> {
     const served: Served = { log, store, mountpoint, mappings, directory, mounts: [], metrics };
     const api = await startApi(options, token, served);
     try {
-      await serve(options, served);
+      await serve(options, secrets, served);
     } finally {
       await api.close();
     }
@@ -116,15 +128,22 @@ async function runMount(options: Options): Promise<void> {
   }
 }
 
-async function serve(options: Options, served: Served): Promise<void> {
+async function serve(options: Options, secrets: AccessSecrets, served: Served): Promise<void> {
   const { log, store, mountpoint, mappings, directory, mounts, metrics } = served;
   // Everything else a command does works without the addon, so it is loaded here.
   const { mountFiles } = await import('../fuse/mount.js');
+  const { sendDatagram } = await import('../native/binding.js');
+  const manager = ServiceManager.of(process.env, sendDatagram, log);
+  const access = accessOf(options);
+  // Nothing is created before all of them may be mounted.
+  for (const mapping of mappings) await findNamespace(store, mapping, secrets);
   const entries: MountEntry[] = [];
-  for (const mapping of mappings) entries.push(await entryOf(store, mapping, options.create && !options.readOnly));
+  const create = options.create && !options.readOnly;
+  for (const mapping of mappings) entries.push(await entryOf(store, mapping, secrets, create));
   metrics.nameNamespaces(entries.map(({ namespace: id, namespaceName: name }) => ({ id, name })));
   const mount = await mountFiles({
     mountpoint,
+    source: options.source,
     entries,
     store,
     log,
@@ -136,6 +155,7 @@ async function serve(options: Options, served: Served): Promise<void> {
     },
     readOnly: options.readOnly === true,
     allowOther: options.allowOther === true,
+    ...(access === undefined ? {} : { access }),
     kernelCache: options.kernelCache,
     spaceDirectory: directory,
     observer: metrics.mountObserver,
@@ -143,6 +163,7 @@ async function serve(options: Options, served: Served): Promise<void> {
   mounts.push(mount);
   const stop = (signal: NodeJS.Signals): void => {
     log.info({ signal }, 'stopping');
+    void manager?.stopping();
     mount.close().catch((error: unknown) => log.error({ err: error }, 'the mount could not be taken away'));
   };
   process.once('SIGINT', stop);
@@ -153,12 +174,37 @@ async function serve(options: Options, served: Served): Promise<void> {
     store.retention.start(options.retentionPeriod, failed);
   }
   log.info({ mountpoint, store: options.store, files: mappings.map((mapping) => mapping.fileName) }, 'mounted');
-  await mount.ended.finally(() => mounts.splice(mounts.indexOf(mount), 1));
+  await tellStarter({ kind: 'mounted' });
+  await manager?.ready(`Mounted on ${mountpoint}`);
+  manager?.watch(() => storeAnswers(options.store, store, mappings[0]!.namespace));
+  try {
+    await mount.ended;
+  } finally {
+    mounts.splice(mounts.indexOf(mount), 1);
+    await manager?.stopping();
+  }
   log.info({ mountpoint }, 'unmounted');
 }
 
-async function entryOf(store: PageStore, mapping: NamespaceMapping, create: boolean): Promise<MountEntry> {
-  const namespace = await findNamespace(store, mapping, create);
+/** Of a cluster nothing is asked: while it is away, a restart of this process would only add to the trouble. */
+async function storeAnswers(url: string, store: PageStore, namespace: string): Promise<void> {
+  if (isShared(url)) return;
+  try {
+    await store.statNamespace(namespace);
+  } catch (error) {
+    // That is an answer.
+    if (!isMvfuseError(error, 'NOT_FOUND')) throw error;
+  }
+}
+
+async function entryOf(
+  store: PageStore,
+  mapping: NamespaceMapping,
+  secrets: AccessSecrets,
+  create: boolean,
+): Promise<MountEntry> {
+  const namespace =
+    (await findNamespace(store, mapping, secrets)) ?? (await createNamespace(store, mapping, secrets, create));
   const entry = { name: mapping.fileName, namespace: namespace.id, namespaceName: namespace.name };
   if (mapping.owner !== undefined) return { ...entry, owner: mapping.owner };
   if (mapping.moment === undefined) return entry;
@@ -167,21 +213,40 @@ async function entryOf(store: PageStore, mapping: NamespaceMapping, create: bool
   return { ...entry, pinned: (await store.openVersion(namespace.id, version)).head };
 }
 
-async function findNamespace(store: PageStore, mapping: NamespaceMapping, create: boolean): Promise<NamespaceInfo> {
+/**
+ * Undefined when there is none. Without the secret nobody learns whether there is one of a name that carries a proof.
+ * @throws ACCESS_DENIED
+ */
+async function findNamespace(
+  store: PageStore,
+  { namespace: name }: NamespaceMapping,
+  secrets: AccessSecrets,
+): Promise<NamespaceInfo | undefined> {
   try {
-    return await store.statNamespace(mapping.namespace);
+    const namespace = await store.statNamespace(name);
+    secrets.require(name, await store.accessProof(namespace.id));
+    return namespace;
   } catch (error) {
-    if (!create || mapping.moment !== undefined || !isMvfuseError(error, 'NOT_FOUND')) throw error;
-    return createNamespace(store, mapping.namespace);
+    if (!isMvfuseError(error, 'NOT_FOUND')) throw error;
+    secrets.require(name, proofInName(name));
+    return undefined;
   }
 }
 
-/** Another host may create it in the same moment. */
-async function createNamespace(store: PageStore, name: string): Promise<NamespaceInfo> {
+/** Another host may create it in the same moment. @throws NOT_FOUND where it may not be created */
+async function createNamespace(
+  store: PageStore,
+  mapping: NamespaceMapping,
+  secrets: AccessSecrets,
+  create: boolean,
+): Promise<NamespaceInfo> {
+  if (!create || mapping.moment !== undefined) return store.statNamespace(mapping.namespace);
   try {
-    return await store.createNamespace(name);
+    return await store.createNamespace(mapping.namespace);
   } catch (error) {
     if (!isMvfuseError(error, 'ALREADY_EXISTS')) throw error;
-    return store.statNamespace(name);
+    const namespace = await findNamespace(store, mapping, secrets);
+    if (namespace === undefined) throw error;
+    return namespace;
   }
 }

@@ -1,8 +1,13 @@
-// mvfuse ns list|create|stat: the namespaces of a store.
+// mvfuse ns list|create|stat|rename: the namespaces of a store. The rest of `ns` is in files of its own.
 
 import { Command } from 'commander';
+import { validateNamespaceName } from '../store/namespace-name.js';
 import type { NamespaceInfo } from '../store/types.js';
 import { ZERO_VERSION } from '../version.js';
+import { proofCommand } from './access-proof.js';
+import { deleteCommand } from './delete-namespace.js';
+import { describeNamespace } from './describe-namespace.js';
+import { settingsCommand } from './namespace-settings.js';
 import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { isoTime, print, printJson, table } from './output.js';
 import { withService } from './store-access.js';
@@ -12,53 +17,80 @@ interface Options extends ServiceOptions {
 }
 
 export function namespacesCommand(): Command {
-  const command = new Command('ns').description('list, create and look at namespaces');
-  command.addCommand(
-    subcommand('list', 'every namespace, by name').action(async (options: Options) => {
-      const namespaces = await withService(options, (service) => service.listNamespaces());
-      if (options.json) printJson(namespaces);
-      else print(table(['NAME', 'VERSION', 'SIZE', 'COMMITTED'], namespaces.map(row), [2]));
-    }),
-  );
-  command.addCommand(
-    subcommand('create', 'make an empty namespace')
-      .argument('<name>')
-      .action(async (name: string, options: Options) => {
-        const namespace = await withService(options, (service) => service.createNamespace(name));
-        if (options.json) printJson(namespace);
-        else print(`created ${namespace.name}`);
-      }),
-  );
-  command.addCommand(
-    subcommand('stat', 'one namespace')
-      .argument('<name>')
-      .action(async (name: string, options: Options) => {
-        const namespace = await withService(options, (service) => service.statNamespace(name));
-        if (options.json) printJson(namespace);
-        else print(describe(namespace));
-      }),
-  );
-  return command;
+  return new Command('ns')
+    .description('list, create, look at, change and delete namespaces')
+    .addCommand(listCommand())
+    .addCommand(createCommand())
+    .addCommand(statCommand())
+    .addCommand(renameCommand())
+    .addCommand(deleteCommand())
+    .addCommand(settingsCommand())
+    .addCommand(proofCommand());
 }
 
-function subcommand(name: string, description: string): Command {
-  return addServiceOptions(new Command(name).description(description)).addOption(jsonOption());
+function listCommand(): Command {
+  return subcommand('list', 'every namespace, by name', ['mvfuse ns list', 'mvfuse ns list --prefix app- --json'])
+    .option('--prefix <prefix>', 'only those whose names begin with it')
+    .action(async ({ json, prefix, ...named }: Options & { prefix?: string }) => {
+      const namespaces = await withService(named, (service) => service.listNamespaces(prefix));
+      if (json) printJson(namespaces);
+      else print(table(['NAME', 'VERSION', 'SIZE', 'COMMITTED'], namespaces.map(row), [2]));
+    });
+}
+
+function createCommand(): Command {
+  const proof = `
+A name that ends in ":" and 64 hex digits carries an access proof (see mvfuse ns proof): a mount of it must present the secret.`;
+  return subcommand('create', 'make an empty namespace', [
+    'mvfuse ns create test',
+    'mvfuse ns create "test:$(mvfuse ns proof secret.txt)"',
+  ])
+    .argument('<name>')
+    .addHelpText('after', proof)
+    .action(async (name: string, { json, ...named }: Options) => {
+      const namespace = await withService(named, (service) => service.createNamespace(name));
+      if (json) printJson(namespace);
+      else print(`created ${namespace.name}`);
+    });
+}
+
+function statCommand(): Command {
+  return subcommand('stat', 'one namespace: its newest version, what is kept of it and why', [
+    'mvfuse ns stat test',
+    'mvfuse ns stat test --json',
+  ])
+    .argument('<name>')
+    .action(async (name: string, { json, ...named }: Options) => {
+      await withService(named, async (service) => {
+        const details = await service.statNamespace(name);
+        if (json) printJson(details);
+        else print(await describeNamespace(service, details));
+      });
+    });
+}
+
+function renameCommand(): Command {
+  return subcommand('rename', 'give a namespace another name; mounts that have it go on', [
+    'mvfuse ns rename test test-2026',
+  ])
+    .argument('<old>')
+    .argument('<new>', 'must not exist')
+    .action(async (name: string, newName: string, { json, ...named }: Options) => {
+      validateNamespaceName(newName);
+      const namespace = await withService(named, (service) => service.renameNamespace(name, newName));
+      if (json) printJson(namespace);
+      else print(`${name} is ${namespace.name} now`);
+    });
+}
+
+function subcommand(name: string, description: string, examples: readonly string[]): Command {
+  return addServiceOptions(new Command(name))
+    .description(description)
+    .addOption(jsonOption())
+    .addHelpText('after', `\nExamples:\n${examples.map((example) => `  $ ${example}`).join('\n')}`);
 }
 
 function row({ name, head }: NamespaceInfo): string[] {
   const never = head.version === ZERO_VERSION;
   return [name, never ? '-' : head.version, String(head.sizeBytes), never ? 'never' : isoTime(head.timeMs)];
-}
-
-function describe(namespace: NamespaceInfo): string {
-  const { head } = namespace;
-  const never = head.version === ZERO_VERSION;
-  return [
-    `name       ${namespace.name}`,
-    `created    ${isoTime(namespace.createdMs)}`,
-    `version    ${never ? '-' : head.version}`,
-    `committed  ${never ? 'never' : isoTime(head.timeMs)}`,
-    `size       ${head.sizeBytes} bytes`,
-    `page size  ${never ? '-' : `${head.pageBytes} bytes`}`,
-  ].join('\n');
 }

@@ -59,17 +59,18 @@ export function switchOption(flags: string, description: string, variable: strin
   return option.env(variable);
 }
 
-/** An option with a value that `parse` checks; what it throws is the reason that the user is told. */
+/**
+ * An option with a value that `parse` checks; what it throws is the reason that the user is told.
+ * @param value `default` and how it is `shown`; without them the option may be left out
+ */
 export function parsedOption<T>(
   flags: string,
   description: string,
   variable: string,
-  value: { readonly parse: (text: string) => T; readonly default: T; readonly shown: string },
+  value: { readonly parse: (text: string) => T; readonly default?: T; readonly shown?: string },
 ): Option {
-  return new Option(flags, description)
-    .env(variable)
-    .argParser(checked(value.parse))
-    .default(value.default, value.shown);
+  const option = new Option(flags, description).env(variable).argParser(checked(value.parse));
+  return value.default === undefined ? option : option.default(value.default, value.shown);
 }
 
 /** What `parse` throws becomes the reason that the user is told. */

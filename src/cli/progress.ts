@@ -9,24 +9,55 @@ export interface Progress {
   readonly stop: () => void;
 }
 
+/** Of bytes, the number of which is known; 0: it is not. */
 export function startProgress(what: string, sizeBytes: number): Progress {
-  const format = `${what} {bar} {percentage}% of ${Math.ceil(sizeBytes / 1e6)} MB, {eta_formatted} left`;
-  const bar = new SingleBar({ format, stream: process.stderr, clearOnComplete: true }, Presets.shades_classic);
-  const startMs = performance.now();
-  let shown = false;
+  const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`;
+  const bar = delayedBar(what, (done, total) => (total === 0 ? megabytes(done) : `of ${megabytes(total)}`));
   let done = 0;
   return {
     advance: (bytes) => {
       done += bytes;
-      if (!shown && process.stderr.isTTY && performance.now() - startMs > SHOWN_AFTER_MS) {
-        bar.start(sizeBytes, done);
-        shown = true;
+      bar.update(done, sizeBytes);
+    },
+    stop: bar.stop,
+  };
+}
+
+export interface Counter {
+  /** `total` is 0 while it is not known. */
+  readonly update: (progress: { readonly done: number; readonly total: number }) => void;
+  readonly stop: () => void;
+}
+
+/** Of anything that can be counted. */
+export function startCounter(what: string, unit: string): Counter {
+  const bar = delayedBar(what, (done, total) => (total === 0 ? `${done} ${unit}` : `of ${total} ${unit}`));
+  return { update: ({ done, total }) => bar.update(done, total), stop: bar.stop };
+}
+
+interface DelayedBar {
+  readonly update: (done: number, total: number) => void;
+  readonly stop: () => void;
+}
+
+function delayedBar(what: string, describe: (done: number, total: number) => string): DelayedBar {
+  const known = `${what} {bar} {percentage}% {amount}, {eta_formatted} left`;
+  const unknown = `${what}: {amount}`;
+  const startMs = performance.now();
+  let bar: SingleBar | undefined;
+  return {
+    update: (done, total) => {
+      const amount = describe(done, total);
+      if (bar === undefined) {
+        if (!process.stderr.isTTY || performance.now() - startMs <= SHOWN_AFTER_MS) return;
+        const format = total === 0 ? unknown : known;
+        bar = new SingleBar({ format, stream: process.stderr, clearOnComplete: true }, Presets.shades_classic);
+        bar.start(total, done, { amount });
       }
-      if (shown) bar.update(done);
+      bar.setTotal(total);
+      bar.update(done, { amount });
     },
-    stop: () => {
-      if (shown) bar.stop();
-    },
+    stop: () => bar?.stop(),
   };
 }
 

@@ -2,10 +2,20 @@
 
 import { Command } from 'commander';
 import type { ClusterStatus } from '../kv/engine.js';
-import type { ConnectionStatus, FileStatus, LimitsStatus, ProcessName, Status, Usage } from '../status.js';
+import type {
+  ConnectionStatus,
+  FileStatus,
+  KeptStatus,
+  LimitsStatus,
+  ProcessName,
+  RetentionStatus,
+  Status,
+  Usage,
+} from '../status.js';
 import type { HostStatus } from '../store/hosts.js';
+import { ZERO_VERSION } from '../version.js';
 import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
-import { print, printJson } from './output.js';
+import { isoTime, print, printJson } from './output.js';
 import { connectDaemons, withService } from './store-access.js';
 
 /** A store that several processes share has any number of daemons, those of this machine and user among them. */
@@ -19,6 +29,7 @@ export function statusCommand(): Command {
   return addServiceOptions(new Command('status'))
     .description('show mounts, connections, who holds write locks, and the size of store and cache')
     .addOption(jsonOption())
+    .addHelpText('after', '\nExamples:\n  $ mvfuse status\n  $ mvfuse status --json')
     .action(async (options: ServiceOptions & { json?: boolean }) => {
       const status = await withService(options, (service) => service.status());
       const all: MachineStatus = { ...status, daemons: await daemonsStatus(options, status) };
@@ -39,13 +50,16 @@ async function daemonsStatus(options: ServiceOptions, { daemon, mounts, cache }:
   });
 }
 
-function describe(url: string, { daemon, daemons, storeBytes, namespaces, hosts, cluster }: MachineStatus): string[] {
+function describe(url: string, status: MachineStatus): string[] {
+  const { daemon, daemons, storeBytes, namespaces, hosts, cluster, retention } = status;
   const size = storeBytes === undefined ? '' : `, ${megabytes(storeBytes)}`;
   const lines = [`store    ${url}: ${namespaces} namespaces${size}`];
   if (cluster !== undefined) lines.push(...describeCluster(cluster));
   if (hosts !== undefined) lines.push(...hosts.filter(({ self }) => !self || daemon !== undefined).map(describeHost));
   else if (daemons.length === 0) lines.push('daemon   none runs');
-  return [...lines, ...daemons.flatMap(describeDaemon)];
+  if (daemon !== undefined) lines.push(describeRemoval(retention));
+  const kept = retention.namespaces.filter(({ truncatedBefore }) => truncatedBefore !== ZERO_VERSION);
+  return [...lines, ...kept.map(describeKept), ...daemons.flatMap(describeDaemon)];
 }
 
 function describeDaemon({ daemon, mounts, cache }: DaemonStatus): string[] {
@@ -87,9 +101,23 @@ function describeLimits(limits: LimitsStatus): string[] {
   ];
 }
 
-function describeFile({ name, namespace, head, connections, writer }: FileStatus): string[] {
+/** What the daemon has removed so far. */
+function describeRemoval({ lastRunMs, versions, bytes, failures, lastFailure }: RetentionStatus): string {
+  const last = lastRunMs === undefined ? 'not run yet' : `last run ${isoTime(lastRunMs)}`;
+  const failed = failures === 0 ? '' : `; FAILED ${failures} times: ${lastFailure}`;
+  return `removal  ${last}, ${versions} versions removed (${megabytes(bytes)})${failed}`;
+}
+
+function describeKept({ name, truncatedBefore, keptFromMs, heldVersions }: KeptStatus): string {
+  const from = keptFromMs === undefined ? truncatedBefore : `${truncatedBefore} of ${isoTime(keptFromMs)}`;
+  const held = heldVersions === 0 ? '' : `, and ${heldVersions} older that something needs`;
+  return `  ${name} is kept from ${from} on${held}`;
+}
+
+function describeFile({ name, namespace, head, connections, writer, lock }: FileStatus): string[] {
   const held = writer === undefined ? 'write lock free' : `write lock: ${processName(writer)} for ${writer.heldMs} ms`;
-  const line = `  ${name} = ${namespace}@${head.version}, ${head.sizeBytes} bytes, ${held}`;
+  const locked = lock === undefined ? '' : `, locked for maintenance by "${lock.owner}" since ${isoTime(lock.sinceMs)}`;
+  const line = `  ${name} = ${namespace}@${head.version}, ${head.sizeBytes} bytes, ${held}${locked}`;
   return [line, ...connections.map(describeConnection)];
 }
 

@@ -20,6 +20,7 @@ import { Database } from './connection.js';
 import { describe } from './describe.js';
 import { DyingCallers } from './dying-callers.js';
 import { Errno, errnoOf, LimitError, LockHeldError, RequestError } from './errno.js';
+import { attributeNames } from './extended-attributes.js';
 import type { InodeTable } from './inode-table.js';
 import type { ByteRange } from './kernel-cache.js';
 import { LimitLog } from './limit-log.js';
@@ -64,6 +65,9 @@ const CACHE_FLAGS: Record<CachePolicy, number> = {
 };
 
 const OK: Answer = (session, unique) => session.replyOk(unique);
+
+/** What the kernel lets only its owner do in a connection. It asked before that may have changed, so it is asked again. */
+const OWNERS_ONLY = new Set<Request['op']>(['open', 'create', 'unlink']);
 
 /** Requests that are part of writing: an error answered to one of them spoils the transaction. */
 const WRITING = new Set<Request['op']>(['write', 'fsync', 'create', 'unlink']);
@@ -170,6 +174,7 @@ export class Dispatcher {
   }
 
   async #handle(request: Request, node: Node): Promise<Answer> {
+    if (OWNERS_ONLY.has(request.op) && node.connection?.admits(request.uid) === false) throw new RequestError('EACCES');
     switch (request.op) {
       case 'lookup':
         return this.#lookup(node, request.name);
@@ -181,6 +186,15 @@ export class Dispatcher {
         await node.setAttributes(request, this.#caller(request));
         const attributes = await node.attributes();
         return (session, unique) => session.replyAttributes(unique, node.attrTtlMs, attributes);
+      }
+      case 'getxattr': {
+        const value = (await node.extendedAttributes()).get(request.name);
+        if (value === undefined) throw new RequestError('ENODATA');
+        return (session, unique) => session.replyXattr(unique, Buffer.from(value), request.size);
+      }
+      case 'listxattr': {
+        const names = attributeNames(await node.extendedAttributes());
+        return (session, unique) => session.replyXattr(unique, names, request.size);
       }
       case 'readlink': {
         const target = Buffer.from(await node.readlink(this.#caller(request)));

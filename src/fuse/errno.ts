@@ -24,6 +24,7 @@ export const Errno = {
   EROFS: 30,
   ENOLCK: 37,
   ENOSYS: 38,
+  ENODATA: 61,
   EOPNOTSUPP: 95,
   ENOTCONN: 107,
   ETIMEDOUT: 110,

@@ -16,6 +16,7 @@ export async function filesStatus(
     head: await file.head(),
     connections: open.filter((connection) => connection.file === file).map(connectionStatus),
     writer: writerOf(file),
+    lock: await file.store.maintenanceLock(file.namespace),
   });
   return Promise.all([...files].map(describe));
 }

@@ -11,6 +11,7 @@ import type { LimitsStatus, MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Head, NamespaceId } from '../store/types.js';
 import type { Version } from '../version.js';
+import { type Access, ownAccess } from './access.js';
 import type { Connection } from './connection.js';
 import { ConnectionsDirectory } from './connections-directory.js';
 import { DatabaseVersion } from './database-version.js';
@@ -48,12 +49,16 @@ export interface MountLimits {
 export interface MountFilesOptions {
   /** Absolute path of an existing directory. */
   readonly mountpoint: string;
+  /** Shown as the source of the mount; "mvfuse" by default. */
+  readonly source?: string;
   readonly entries: readonly MountEntry[];
   readonly store: PageStore;
   readonly log: Logger;
   readonly limits: MountLimits;
   readonly readOnly: boolean;
   readonly allowOther: boolean;
+  /** By default this process's user, and mode 644, to which nobody but others (allowOther) is held. */
+  readonly access?: Access;
   /** Whether the kernel may keep pages of live databases. */
   readonly kernelCache: boolean;
   /** A directory on the filesystem of the store, for free space. */
@@ -89,24 +94,26 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
   });
   const inodes = new InodeTable();
   const newInode = (): ReturnType<InodeTable['next']> => inodes.next();
-  const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const access = options.access ?? ownAccess();
   const timeMs = Date.now();
   let session: Session | undefined;
 
   const connectionsIno = newInode();
   const connections: ConnectionsDirectory = new ConnectionsDirectory({
     ino: connectionsIno,
-    owner,
+    access,
     timeMs,
     newInode,
     invalidate: options.kernelCache
       ? (ino, { offset, length }) => session!.notifyInvalidInode(ino, offset, length ?? 0)
       : undefined,
+    // No range of its content.
+    attributesChanged: (ino) => session!.notifyInvalidInode(ino, -1, 0),
     firstId: randomBytes(6).readUIntBE(0, 6),
     fileNamed: (name) => root.fileNamed(name),
     openMax: limits.connectionsMax,
   });
-  const root = new RootDirectory({ ino: ROOT_INO, owner, timeMs, connections, newInode });
+  const root = new RootDirectory({ ino: ROOT_INO, access, timeMs, connections, newInode });
   inodes.addPermanent(root);
   inodes.addPermanent(connections);
   inodes.addPermanent(root.snapshots);
@@ -116,7 +123,8 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
       const snapshot = new Snapshot({
         ino: newInode(),
         version: DatabaseVersion.shown(store, namespace, pinned),
-        owner,
+        namespaceName: entry.namespaceName,
+        access,
         open: () => store.openVersion(namespace, pinned.version),
         dropped: () => {},
       });
@@ -137,11 +145,11 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
       session = Session.mount(
         {
           mountpoint: options.mountpoint,
-          fsName: 'mvfuse',
+          fsName: options.source ?? 'mvfuse',
           subtype: 'mvfuse',
           allowOther: options.allowOther,
-          // Others are held to the modes that the files show.
-          defaultPermissions: options.allowOther,
+          // Others are held to the modes that the files show, and so is everybody when those were chosen.
+          defaultPermissions: options.allowOther || options.access !== undefined,
           readOnly: options.readOnly,
           writeBytesMax: FUSE_WRITE_BYTES_MAX,
           queueLengthMax: limits.queueLengthMax,

@@ -93,12 +93,13 @@ export class MountedFile {
     return this.#store.resolve(this.namespace, moment);
   }
 
-  /** To be called with the write lock held: resolves when nobody else can write. @throws BUSY */
-  async acquireLease(): Promise<void> {
+  /** To be called with the write lock held: resolves with the head when nobody else can write. @throws BUSY */
+  async acquireLease(): Promise<Head> {
     try {
       await this.#store.acquireLease(this.namespace, this.writerWaits.waitMsMax);
-      const lock = await this.#store.maintenanceLock(this.namespace);
+      const { head, lock } = await this.#store.state(this.namespace);
       if (lock !== undefined && lock.owner !== this.owner) throw lockedError(this.namespaceName, lock);
+      return head;
     } catch (error) {
       if (isMvfuseError(error, 'BUSY')) {
         this.log.info({ reason: error.message }, 'busy');

@@ -18,6 +18,11 @@ export function validateNamespaceName(name: string): void {
   if (LONE_SURROGATE.test(name)) throw refused(name, 'it is no valid Unicode');
 }
 
+/** The access proof that a name carries: it is the namespace's from its creation on. */
+export function proofInName(name: string): string | undefined {
+  return /:([0-9a-f]{64})$/.exec(name)?.[1];
+}
+
 function refused(name: string, reason: string): MvfuseError {
   return new MvfuseError('INVALID_ARGUMENT', `${JSON.stringify(name)} cannot name a namespace: ${reason}`);
 }

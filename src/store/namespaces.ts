@@ -5,7 +5,7 @@ import type { Engine, ReadTransaction, Transaction } from '../kv/engine.js';
 import { NAMESPACE_ID_MAX, PAGE_BYTES_DEFAULT } from '../limits.js';
 import { ZERO_VERSION } from '../version.js';
 import { headKey, metaKey, nameKey, nameOfKey, nameRange, namespaceSequenceKey } from './keys.js';
-import { validateNamespaceName } from './namespace-name.js';
+import { proofInName, validateNamespaceName } from './namespace-name.js';
 import {
   decodeHead,
   decodeMeta,
@@ -23,16 +23,13 @@ export function emptyHead(createdMs: number): Head {
   return { version: ZERO_VERSION, pageBytes: PAGE_BYTES_DEFAULT, sizeBytes: 0, timeMs: createdMs };
 }
 
-/** A name that ends like this states the access proof. */
-const PROOF_IN_NAME = /:([0-9a-f]{64})$/;
-
 /** @throws INVALID_ARGUMENT, ALREADY_EXISTS, LIMIT */
 export async function createNamespace(engine: Engine, name: string, createdMs: number): Promise<NamespaceInfo> {
   validateNamespaceName(name);
   const { value } = await engine.transact(async (transaction) => {
     const id = await issueNamespaceId(transaction, name);
     const head = emptyHead(createdMs);
-    const accessProof = PROOF_IN_NAME.exec(name)?.[1];
+    const accessProof = proofInName(name);
     const meta = { name, createdMs, ...(accessProof === undefined ? {} : { accessProof }) };
     transaction.set(nameKey(name), encodeNumber(id));
     transaction.set(metaKey(id), encodeMeta(meta));

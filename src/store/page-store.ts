@@ -10,10 +10,11 @@ import type { StoreObserver } from '../observers.js';
 import { settledWithin } from '../settle.js';
 import { type Version, ZERO_VERSION } from '../version.js';
 import { changedPages } from './changed-pages.js';
+import type { CollectLimits } from './collector.js';
 import { type CommitLimits, type CommittedMember, Committer, shrunkPage } from './commit.js';
 import { forkNamespace, isForkedOut } from './fork.js';
 import { requireFormat } from './format.js';
-import { type ForeignCommit, Heads } from './heads.js';
+import { type ForeignCommit, Heads, type NamespaceState } from './heads.js';
 import { readHeld, requireReadable } from './held-versions.js';
 import { type HostStatus, readHosts } from './hosts.js';
 import { logRangeAfter, versionOfKey } from './keys.js';
@@ -71,8 +72,8 @@ export interface PageStoreOptions {
   /** Set where several processes share the store: then who writes needs the namespace's write lease. */
   readonly host?: HostOptions | undefined;
   readonly observer?: StoreObserver | undefined;
-  /** Smaller ones make bulk commits cheap to test. */
-  readonly limits?: Partial<CommitLimits>;
+  /** Smaller ones make bulk commits, and collections in many steps, cheap to test. */
+  readonly limits?: Partial<CommitLimits & CollectLimits>;
 }
 
 /** A version that is kept until it is closed. */
@@ -125,6 +126,7 @@ export class PageStore {
       clock,
       openVersions: this.#openVersions,
       isShared: host !== undefined || !soleOwner,
+      limits,
       ...(this.#leases === undefined ? {} : { forgetSilent: () => this.#leases!.forgetSilent() }),
     });
     this.#reader = new PageReader({
@@ -252,6 +254,11 @@ export class PageStore {
 
   // --- moments
 
+  /** The store's clock: ms since 1970. */
+  nowMs(): number {
+    return this.#nowMs();
+  }
+
   /** The version at a moment. @throws NOT_FOUND, GONE */
   async resolve(namespace: NamespaceId, moment: Moment): Promise<Head> {
     const { head, lock } = await this.#heads.state(namespace);
@@ -310,9 +317,14 @@ export class PageStore {
 
   // --- maintenance locks
 
+  /** The head and the maintenance lock that are there now. @throws NOT_FOUND */
+  state(namespace: NamespaceId): Promise<NamespaceState> {
+    return this.#heads.state(namespace);
+  }
+
   /** The lock that is there now. */
   async maintenanceLock(namespace: NamespaceId): Promise<MaintenanceLock | undefined> {
-    return (await this.#heads.state(namespace)).lock;
+    return (await this.state(namespace)).lock;
   }
 
   /**
@@ -477,6 +489,19 @@ export class PageStore {
 
   /** Commits after `version` that can be read, the oldest first; CHANGES_READ_MAX at a time, none when there are no more. */
   async changesAfter(namespace: NamespaceId, version: Version): Promise<Change[]> {
+    for (let after = version; ; ) {
+      const { changes, last } = await this.#readableAfter(namespace, after);
+      // All of those may have been removed, and not be collected yet: there are more behind them.
+      if (changes.length > 0 || last === undefined) return changes;
+      after = last;
+    }
+  }
+
+  /** Some commits after `version` that can be read, and the last one that was looked at. */
+  async #readableAfter(
+    namespace: NamespaceId,
+    version: Version,
+  ): Promise<{ changes: Change[]; last: Version | undefined }> {
     const { begin, end } = logRangeAfter(namespace, version);
     return this.#engine.read(async (transaction) => {
       const [entries, { truncatedBefore, held }, { parent }] = await Promise.all([
@@ -491,12 +516,13 @@ export class PageStore {
       }));
       const isFirst = ({ version: of }: Change) =>
         parent !== undefined && version === ZERO_VERSION && of === changes[0]?.version;
-      return changes
+      const readable = changes
         .filter((change) => change.version >= truncatedBefore || kept.has(change.version))
         .map((change) => {
           const afterGap = change.version <= truncatedBefore || isFirst(change);
           return afterGap ? { ...change, pages: undefined, afterGap } : change;
         });
+      return { changes: readable, last: changes.at(-1)?.version };
     });
   }
 

@@ -16,6 +16,8 @@ import type {
   RetentionPolicy,
   Tag,
 } from '../../store/types.js';
+import type { AppliedChanges } from '../apply-changes.js';
+import type { ChangesHeader } from '../change-file.js';
 import { answers, type ShortPath, shortPath } from '../socket-path.js';
 import type {
   Difference,
@@ -30,6 +32,7 @@ import type {
 import type { Readiness } from './health.js';
 
 const HEAD_HEADER = 'x-mvfuse-head';
+const CHANGES_HEADER = 'x-mvfuse-changes';
 const ERROR_TRAILER = 'x-mvfuse-error';
 
 /** Where an API is served. */
@@ -108,6 +111,16 @@ export function connectApi(place: ApiPlace): DaemonClient {
     },
     importDatabase: async (name, sizeBytes, bytes) =>
       (await readAnswer(await api.send('PUT', at(name, '/content'), { body: { sizeBytes, bytes } }))) as Commit,
+    exportChanges: async (name, range) => {
+      const path = at(name, `/changes${query({ ...range })}`);
+      const incoming = await api.send('GET', path, { headers: { te: 'trailers' } });
+      const header = JSON.parse(decodeURIComponent(incoming.headers[CHANGES_HEADER] as string)) as ChangesHeader;
+      return { header, bytes: receiveContent(incoming) };
+    },
+    applyChanges: async (name, bytes, { signal } = {}) => {
+      const incoming = await api.send('POST', at(name, '/changes'), { body: { bytes }, signal });
+      return (await readAnswer(incoming)) as AppliedChanges;
+    },
     status: () => api.call<Status>('GET', '/api/v1/status'),
     readiness: () => api.readiness(),
     close: async () => api.close(),
@@ -117,7 +130,7 @@ export function connectApi(place: ApiPlace): DaemonClient {
 interface Sent {
   readonly json?: unknown;
   /** Where it is no JSON. */
-  readonly body?: { readonly sizeBytes: number; readonly bytes: AsyncIterable<Uint8Array> };
+  readonly body?: { readonly sizeBytes?: number; readonly bytes: AsyncIterable<Uint8Array> };
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
 }

@@ -136,6 +136,16 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
   TimePoint: object({ version, timeMs }),
   TimePoints: object({ 'notAfter?': ref('TimePoint'), 'after?': ref('TimePoint') }),
   Commit: object({ head: ref('Head'), pageCount: count, bytes: count }),
+  AppliedChanges: object({
+    namespace: namespaceName,
+    created: described(flag, 'Whether it did not exist before.'),
+    from: described(version, 'The file goes on after this version of its source.'),
+    to: described(version, 'Its newest version.'),
+    appliedVersions: count,
+    presentVersions: described(count, 'Those that were there already.'),
+    bytes: described(count, 'Bytes of page images written.'),
+    head: ref('Head'),
+  }),
   Truncation: object({
     namespace: namespaceName,
     dryRun: flag,

@@ -14,6 +14,8 @@ import { object, ref, type Schema } from './schemas.js';
 
 /** Carries, as JSON, which version the bytes that follow are. */
 export const HEAD_HEADER = 'x-mvfuse-head';
+/** Carries, as percent-encoded JSON, which versions the change file that follows holds. */
+export const CHANGES_HEADER = 'x-mvfuse-changes';
 /** Tells after the bytes, as JSON, why they are not all. */
 export const ERROR_TRAILER = 'x-mvfuse-error';
 
@@ -117,11 +119,30 @@ export function drainAfterAnswer(incoming: IncomingMessage, { raw }: FastifyRepl
   });
 }
 
+/** Bytes on their way to a client. */
+export interface Sent {
+  readonly type: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Undefined where it is known only at the end. */
+  readonly sizeBytes: number | undefined;
+  readonly bytes: AsyncIterable<Uint8Array>;
+}
+
 /** One version's bytes, at the client's pace. */
-export async function sendContent(
+export function sendContent(
   reply: FastifyReply,
   { head, bytes }: Content,
   type: string,
+  idleMsMax: number,
+): Promise<FastifyReply> {
+  const headers = { [HEAD_HEADER]: JSON.stringify(head) };
+  return sendBytes(reply, { type, headers, sizeBytes: head.sizeBytes, bytes }, idleMsMax);
+}
+
+/** At the client's pace. */
+export async function sendBytes(
+  reply: FastifyReply,
+  { type, headers, sizeBytes, bytes }: Sent,
   idleMsMax: number,
 ): Promise<FastifyReply> {
   const { raw } = reply;
@@ -130,8 +151,9 @@ export async function sendContent(
   reply.hijack();
   raw.writeHead(200, {
     'content-type': type,
-    [HEAD_HEADER]: JSON.stringify(head),
-    ...(hasTrailers ? { trailer: ERROR_TRAILER } : { 'content-length': head.sizeBytes }),
+    ...headers,
+    ...(hasTrailers ? { trailer: ERROR_TRAILER } : {}),
+    ...(hasTrailers || sizeBytes === undefined ? {} : { 'content-length': sizeBytes }),
   });
   try {
     for await (const piece of bytes) {

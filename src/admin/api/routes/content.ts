@@ -6,10 +6,12 @@ import { answers, json, lines, StatusError } from '../replies.js';
 import { described, moment, object, optionalBody, ref } from '../schemas.js';
 import type { RouteOptions } from '../server.js';
 import {
+  CHANGES_HEADER,
   drainAfterAnswer,
   ERROR_TRAILER,
   HEAD_HEADER,
   receiveBody,
+  sendBytes,
   sendContent,
   streamWork,
   workLine,
@@ -22,6 +24,7 @@ interface Named {
 
 const tags = ['content'];
 const DATABASE = 'application/vnd.sqlite3';
+const CHANGE_FILE = 'application/octet-stream';
 
 export async function contentRoutes(app: FastifyInstance, { service, idleMsMax }: RouteOptions): Promise<void> {
   app.get<Named & { Querystring: { moment?: string } }>(
@@ -82,6 +85,43 @@ export async function contentRoutes(app: FastifyInstance, { service, idleMsMax }
     },
   );
 
+  app.get<Named & { Querystring: { since: string; until?: string } }>(
+    '/api/v1/namespaces/:namespace/changes',
+    {
+      schema: {
+        tags,
+        operationId: 'exportChanges',
+        summary: 'The versions after a moment, as a change file',
+        description: `For a backup that is brought up to date, or a replica. An error after the first bytes breaks the answer off, or is in the trailer ${ERROR_TRAILER} as for the content of a version; a change file that is not whole is told from one that is by its checksums.`,
+        params,
+        querystring: object({
+          since: { type: 'string', description: 'A moment: only versions after it. "first": from the beginning.' },
+          'until?': described(moment, 'The last version; the newest unless it is said.'),
+        }),
+        response: answers(
+          {
+            200: {
+              description: 'The file.',
+              headers: {
+                [CHANGES_HEADER]: {
+                  type: 'string',
+                  description: 'What the file says of itself, percent-encoded JSON: namespace, from, to.',
+                },
+              },
+              content: { [CHANGE_FILE]: { schema: {} } },
+            },
+          },
+          [410],
+        ),
+      },
+    },
+    async ({ params: { namespace }, query: { since, until } }, reply) => {
+      const { header, bytes } = await service.exportChanges(namespace, { since, until });
+      const headers = { [CHANGES_HEADER]: encodeURIComponent(JSON.stringify(header)) };
+      return sendBytes(reply, { type: CHANGE_FILE, headers, sizeBytes: undefined, bytes }, idleMsMax);
+    },
+  );
+
   await app.register(async (raw) => {
     // Only here is a body no JSON: it is taken in piece by piece, at the store's pace.
     raw.removeAllContentTypeParsers();
@@ -109,6 +149,24 @@ export async function contentRoutes(app: FastifyInstance, { service, idleMsMax }
           );
         }
         return service.importDatabase(namespace, Number(length), receiveBody(incoming, idleMsMax));
+      },
+    );
+    raw.post<Named>(
+      '/api/v1/namespaces/:namespace/changes',
+      {
+        schema: {
+          tags,
+          operationId: 'applyChanges',
+          summary: 'Replay a change file onto a namespace',
+          description: `The namespace is made when the file begins a chain. Each version is committed when all of it has come and its checksum is right; the same file again goes on from there. Whoever sends nothing for ${idleMsMax / 1000} seconds is cut off.`,
+          params,
+          body: { content: { [CHANGE_FILE]: { schema: {} } } },
+          response: answers({ 200: json(ref('AppliedChanges'), 'What was applied.') }, [409, 410, 413, 423, 507]),
+        },
+      },
+      async ({ params: { namespace }, raw: incoming }, reply) => {
+        drainAfterAnswer(incoming, reply);
+        return service.applyChanges(namespace, receiveBody(incoming, idleMsMax));
       },
     );
   });
