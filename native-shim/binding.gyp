@@ -5,6 +5,7 @@
       "target_name": "mvfuse_native",
       "sources": [
         "src/addon.cc",
+        "src/datagram.cc",
         "src/device.cc",
         "src/mailbox.cc",
         "src/notifier.cc",
@@ -21,7 +22,8 @@
         "src/protocol/encode.cc",
         "src/protocol/init.cc",
         "src/protocol/parse.cc",
-        "src/protocol/utf8.cc"
+        "src/protocol/utf8.cc",
+        "src/protocol/xattr.cc"
       ],
       "include_dirs": ["src"],
       "defines": ["NAPI_VERSION=8", "NAPI_CPP_EXCEPTIONS", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL", "NODE_ADDON_API_DISABLE_DEPRECATED", "_FILE_OFFSET_BITS=64"],

@@ -61,11 +61,14 @@ export type Request =
   | (OnHandle & { readonly op: 'flush'; readonly lockOwner: bigint })
   | (OnHandle & { readonly op: 'fsync' | 'fsyncdir'; readonly dataOnly: boolean })
   | (OnHandle & { readonly op: 'readdir'; readonly offset: number; readonly size: number })
+  /** `name` begins with "user.": others are refused natively. `size` is the room for the value; 0 asks how much is needed. */
+  | (Named & { readonly op: 'getxattr'; readonly size: number })
+  | (RequestBase & { readonly op: 'listxattr'; readonly size: number })
   | SetattrRequest
   | ReadRequest
   | WriteRequest
   | LockRequest
-  /** Anything else that the kernel may ask (xattrs, ioctl, fallocate …), by its number in <linux/fuse.h>. */
+  /** Anything else that the kernel may ask (ioctl, fallocate …), by its number in <linux/fuse.h>. */
   | (RequestBase & { readonly op: 'other'; readonly opcode: number });
 
 export interface Attributes {
@@ -150,6 +153,9 @@ export declare class Session {
     onEnd: (error: Error | undefined) => void,
   ): Session;
 
+  /** Requests that were refused natively, and never came to `onRequests`. */
+  readonly refusedCount: number;
+
   replyOk(unique: number): void;
   /** `errno` is the positive number. */
   replyError(unique: number, errno: number): void;
@@ -164,6 +170,11 @@ export declare class Session {
   replyDirectory(unique: number, entries: readonly DirectoryEntry[], size: number): void;
   replyStatfs(unique: number, statfs: Statfs): void;
   replyLock(unique: number, lock: LockDescription): void;
+  /**
+   * Answers getxattr with the value, and listxattr with the names, each with a NUL behind it; `size` is the request's.
+   * With a size of 0 it answers how long that is, and with one that is too small ERANGE. ENODATA is for replyError.
+   */
+  replyXattr(unique: number, value: Uint8Array, size: number): void;
 
   /** Sent from a thread of their own; resolve when the kernel has acted (an unknown inode or name is fine). */
   notifyInvalidInode(nodeid: number, offset: number, length: number): Promise<void>;
@@ -178,6 +189,12 @@ export declare class Session {
   /** Ends the session now: requests still unanswered fail with ENOTCONN for their callers. onEnd follows. */
   close(): void;
 }
+
+/**
+ * Sends one datagram to the unix socket at an absolute path, or to an abstract one whose name begins with "@". Never waits.
+ * @throws Error with `code`: EAGAIN when the receiver has no room, ENOENT or ECONNREFUSED when there is none
+ */
+export declare function sendDatagram(path: string, data: Uint8Array): void;
 
 /** Milliseconds since the machine was started, those that it slept included (CLOCK_BOOTTIME). */
 export declare function bootTimeMs(): number;

@@ -21,7 +21,7 @@ build_request() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends clang libclang-rt-dev >/dev/null
   fi
   clang++ -std=c++17 -g -O1 -Inative-shim/src -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-    -o dist-fuzz/request test/fuzz/request.cc native-shim/src/protocol/{init,parse,utf8}.cc
+    -o dist-fuzz/request test/fuzz/request.cc native-shim/src/protocol/{init,parse,utf8,xattr}.cc
 }
 
 fuzz_request() { # SECONDS

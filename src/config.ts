@@ -139,6 +139,29 @@ export function parseDuration(text: string, { min, max }: Range): number {
   return ms;
 }
 
+/** Of a user or group. @throws INVALID_ARGUMENT */
+export function parseId(text: string): number {
+  const id = /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
+  // The last one stands for "none".
+  if (!(id < 2 ** 32 - 1)) {
+    throw new MvfuseError('INVALID_ARGUMENT', `"${text}" is not a user or group number below ${2 ** 32 - 1}`);
+  }
+  return id;
+}
+
+/** Who may read and write a database, as chmod has it: `644`, `0660`. @throws INVALID_ARGUMENT */
+export function parseFileMode(text: string): number {
+  const mode = /^0?[0-7]{3}$/.test(text.trim()) ? Number.parseInt(text, 8) : Number.NaN;
+  // What the owner cannot read, nobody can; and databases are not run.
+  if (!((mode & 0o400) !== 0 && (mode & 0o111) === 0)) {
+    throw new MvfuseError(
+      'INVALID_ARGUMENT',
+      `"${text}" is not the mode of a database: three octal digits, such as 644 or 660, each a sum of 4 (read) and 2 (write), and the first with 4`,
+    );
+  }
+  return mode;
+}
+
 /** Both ends included. */
 export interface Range {
   readonly min: number;

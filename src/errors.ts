@@ -44,6 +44,8 @@ const MEANINGS = {
   MOUNT_FAILED: { retryable: false, httpStatus: 500, exitStatus: 10 },
   /** Closed, or shutting down. */
   CLOSED: { retryable: true, httpStatus: 503, exitStatus: 11 },
+  /** What was waited for did not come in time. */
+  NOT_READY: { retryable: true, httpStatus: 503, exitStatus: 13 },
 } as const satisfies Record<string, Meaning>;
 
 export type ErrorCode = keyof typeof MEANINGS;

@@ -234,11 +234,34 @@ export const FUSE_WRITE_BYTES_MAX = 128 * 1024;
 /** Requests read from the kernel and not answered yet; past it the session stops reading, and callers wait there. */
 export const FUSE_QUEUE_LENGTH_DEFAULT = 1_024;
 
-/** Connections of commands to the daemon at once. */
+/** Connections to the daemon's API at once: on its unix socket, and the same again on TCP. */
 export const CONTROL_CONNECTIONS_MAX = 64;
 
-/** How long the daemon waits for the next bytes of a command that sends a database; it holds the write lock meanwhile. */
+/** How long the daemon waits for the next bytes of a client that sends a database (it holds the write lock meanwhile), or reads one. */
 export const CONTROL_IDLE_MS_MAX = 60_000;
+
+/** How long a client may take to send the head of a request. */
+export const CONTROL_HEADERS_MS_MAX = 10_000;
+
+/** A request's body, where it is no database. */
+export const CONTROL_BODY_BYTES_MAX = 64 * 1024;
+
+/** What a client hears of slow work: progress at most so often, and a sign of life at least so often. */
+export const CONTROL_PROGRESS_MS_MIN = 100;
+export const CONTROL_PROGRESS_MS_MAX = 5_000;
+
+/** How long a refused upload is still read, so that its sender gets to see why. */
+export const CONTROL_LINGER_MS = 2_000;
+
+/** How long the store may take to answer before a daemon is not ready, and how long that finding is given to others who ask. */
+export const READY_CHECK_MS_MAX = 5_000;
+export const READY_FRESH_MS = 500;
+
+/** Namespaces that have labels of their own among the metrics; the others share one. */
+export const METRIC_NAMESPACES_MAX = 100;
+
+/** A token's length: 128 bits, if they are random. */
+export const TOKEN_BYTES_MIN = 16;
 
 /** What the options may be set to: below, nothing works any more; above, memory and indexes do not suffice. */
 export const LIMIT_RANGES = {
@@ -249,5 +272,6 @@ export const LIMIT_RANGES = {
   queueLength: { min: 16, max: 65_536 },
   writerWaitMs: { min: 0, max: 600_000 },
   leaseMs: { min: 1_000, max: 60_000 },
+  waitMs: { min: 0, max: 86_400_000 },
   retentionPeriodMs: { min: 100, max: 86_400_000 },
 } as const;

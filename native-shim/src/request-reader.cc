@@ -10,6 +10,7 @@
 
 #include "protocol/init.h"
 #include "protocol/parse.h"
+#include "protocol/xattr.h"
 
 namespace mvfuse {
 namespace {
@@ -116,6 +117,12 @@ bool RequestReader::readBatch() {
   return isWatching_ && unansweredCount_ == 0;
 }
 
+void RequestReader::refuse(const fuse_in_header& header, int error) {
+  if (!expectsAnswer(header.opcode)) return;
+  refusedCount_++;
+  device_.answer(header.unique, error);
+}
+
 int RequestReader::handle(size_t size) {
   Message message{std::unique_ptr<uint8_t[]>(new uint8_t[size]), {}};
   std::memcpy(message.bytes.get(), buffer_.data(), size);
@@ -124,12 +131,16 @@ int RequestReader::handle(size_t size) {
 
   const fuse_in_header& header = message.request.header;
   if (error != 0) {
-    if (expectsAnswer(header.opcode)) device_.answer(header.unique, error);
+    refuse(header, error);
     return 0;
   }
   if (header.opcode == FUSE_INIT) return handleInit(message.request);
   if (header.opcode == FUSE_DESTROY) {
     device_.answer(header.unique, 0);
+    return 0;
+  }
+  if (const int refused = refusedXattr(message.request); refused != 0) {
+    refuse(header, refused);
     return 0;
   }
   keep(std::move(message));
@@ -151,7 +162,7 @@ int RequestReader::handleInit(const Request& request) {
 void RequestReader::keep(Message&& message) {
   const uint32_t opcode = message.request.header.opcode;
   if (opcode == FUSE_SETLKW && waitingLockCount_ >= WAITING_LOCKS_MAX) {
-    device_.answer(message.request.header.unique, ENOLCK);
+    refuse(message.request.header, ENOLCK);
     return;
   }
   if (expectsAnswer(opcode)) (opcode == FUSE_SETLKW ? waitingLockCount_ : unansweredCount_)++;

@@ -1,5 +1,6 @@
-// Reads /dev/fuse on the JavaScript thread's event loop, and hands on what is there. It answers INIT, DESTROY and whatever
-// cannot be handed on (malformed requests, a full lock queue) by itself.
+// Reads /dev/fuse on the JavaScript thread's event loop, and hands on what is there. It answers INIT, DESTROY, questions
+// for extended attributes that no file here has, and whatever cannot be handed on (malformed requests, a full lock queue) by
+// itself.
 //
 // A client's next request mostly comes within microseconds of the answer, and to be woken for it takes longer than to look
 // for it that long: so when everything is answered it looks for SPIN_NS before it goes back to the event loop.
@@ -53,6 +54,8 @@ class RequestReader {
   void stop();
   /** Answers everything with ENOTCONN until `wakeFd` is readable. Only after `stop`. */
   void refuseUntil(int wakeFd);
+  /** Requests that were refused without being handed on. */
+  uint64_t refusedCount() const { return refusedCount_; }
 
  private:
   static void onReadable(uv_poll_t* handle, int status, int events);
@@ -64,6 +67,7 @@ class RequestReader {
   /** Takes what was read; returns an errno that ends the session, or 0. */
   int handle(size_t size);
   int handleInit(const Request& request);
+  void refuse(const fuse_in_header& header, int error);
   void keep(Message&& message);
   void watch();
   bool isFull() const { return unansweredCount_ >= limits_.queueLengthMax; }
@@ -81,6 +85,7 @@ class RequestReader {
   bool isWatching_ = false;
   uint32_t unansweredCount_ = 0;
   uint32_t waitingLockCount_ = 0;
+  uint64_t refusedCount_ = 0;
 };
 
 }  // namespace mvfuse

@@ -14,6 +14,8 @@ namespace {
 
 /** The kernel's range: errors above are its own (include/linux/errno.h). */
 constexpr uint32_t ERRNO_MAX = 511;
+/** The kernel's own limit (XATTR_SIZE_MAX, XATTR_LIST_MAX); it asks with no more room than that. */
+constexpr size_t XATTR_BYTES_MAX = 65536;
 /** Well below IOV_MAX (1024); more pieces than this are copied together. */
 constexpr size_t PIECES_MAX = 512;
 
@@ -156,6 +158,21 @@ void Session::replyLock(const Napi::CallbackInfo& info) {
   KeyScope keyScope = keys(info.Env());
   fuse_lk_out out = encodeLock(toLock(keyScope, info[1]));
   iovec pieces[2] = {{}, pieceOf(out)};
+  answerWith(info.Env(), unique, pieces, 2);
+}
+
+void Session::replyXattr(const Napi::CallbackInfo& info) {
+  const uint64_t unique = uniqueOf(info);
+  const Bytes value = toBytes(info[1], "value");
+  const uint32_t room = toUint32(info[2], "size");
+  if (value.size > XATTR_BYTES_MAX) throw Napi::RangeError::New(info.Env(), "value must not be longer than 65536 bytes");
+  if (room != 0 && value.size > room) {
+    answerError(info.Env(), unique, ERANGE);
+    return;
+  }
+  fuse_getxattr_out needed{static_cast<uint32_t>(value.size), 0};
+  iovec pieces[2] = {{}, pieceOf(needed)};
+  if (room != 0) pieces[1] = {const_cast<uint8_t*>(value.data), value.size};
   answerWith(info.Env(), unique, pieces, 2);
 }
 

@@ -171,6 +171,10 @@ void Session::unmount(const Napi::CallbackInfo& info) {
   }
 }
 
+Napi::Value Session::refusedCount(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(reader_.refusedCount()));
+}
+
 void Session::sever() {
   for (const auto& [unique, opcode] : pending_) device_.answer(unique, ENOTCONN);
 }
@@ -215,6 +219,7 @@ Napi::Function Session::define(Napi::Env env) {
   return DefineClass(env, "Session",
                      {
                          StaticMethod<&Session::mount>("mount"),
+                         InstanceAccessor<&Session::refusedCount>("refusedCount"),
                          InstanceMethod<&Session::unmount>("unmount"),
                          InstanceMethod<&Session::close>("close"),
                          InstanceMethod<&Session::replyOk>("replyOk"),
@@ -228,6 +233,7 @@ Napi::Function Session::define(Napi::Env env) {
                          InstanceMethod<&Session::replyDirectory>("replyDirectory"),
                          InstanceMethod<&Session::replyStatfs>("replyStatfs"),
                          InstanceMethod<&Session::replyLock>("replyLock"),
+                         InstanceMethod<&Session::replyXattr>("replyXattr"),
                          InstanceMethod<&Session::notifyInvalidInode>("notifyInvalidInode"),
                          InstanceMethod<&Session::notifyInvalidEntry>("notifyInvalidEntry"),
                          InstanceMethod<&Session::notifyDelete>("notifyDelete"),

@@ -44,6 +44,7 @@ class Session : public Napi::ObjectWrap<Session> {
   /** Begins to read requests and to send notifications. */
   void watch(Napi::Env env);
   void unmount(const Napi::CallbackInfo& info);
+  Napi::Value refusedCount(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
   void deliver(Napi::Env env, std::vector<Message>& messages);
@@ -69,6 +70,7 @@ class Session : public Napi::ObjectWrap<Session> {
   void replyDirectory(const Napi::CallbackInfo& info);
   void replyStatfs(const Napi::CallbackInfo& info);
   void replyLock(const Napi::CallbackInfo& info);
+  void replyXattr(const Napi::CallbackInfo& info);
   Napi::Value notifyInvalidInode(const Napi::CallbackInfo& info);
   Napi::Value notifyInvalidEntry(const Napi::CallbackInfo& info);
   Napi::Value notifyDelete(const Napi::CallbackInfo& info);

@@ -77,14 +77,20 @@ async function countPages(plan: Plan, options: Progressing): Promise<{ pageCount
 async function* restoredPages({ store, namespace, base, target }: Plan, options: Progressing): AsyncGenerator<Page> {
   const sides = { from: { store, namespace, head: target }, to: { store, namespace, head: base } };
   const last = pageCountOf(target);
-  const isCut = target.sizeBytes < base.sizeBytes && target.sizeBytes % target.pageBytes !== 0;
+  // What lies past the new end inside of a page must not come back: so that page is written, changed or not.
+  let isCut = target.sizeBytes < base.sizeBytes && target.sizeBytes % target.pageBytes !== 0;
   let first: Page | undefined = await firstPage(store, namespace, base, target);
   for await (const { number, from, isSame } of comparePages(sides, options)) {
     if (from === undefined || number === lockBytePage(target.pageBytes)) continue;
     if (isSame && !(isCut && number === last)) continue;
+    if (number === last) isCut = false;
     if (first !== undefined) yield first;
     if (first === undefined || number !== 1) yield { number, data: from.subarray(0, bytesOfPage(target, number)) };
     first = undefined;
+  }
+  if (isCut) {
+    const [page] = await store.readPages(namespace, target, [last as Page['number']]);
+    yield { number: last as Page['number'], data: page!.subarray(0, bytesOfPage(target, last as Page['number'])) };
   }
   // The file became shorter, and no page that stays changed.
   if (first !== undefined && target.sizeBytes !== base.sizeBytes && last > 0) yield first;

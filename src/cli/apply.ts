@@ -6,7 +6,7 @@ import { Command } from 'commander';
 import type { AppliedChanges } from '../admin/apply-changes.js';
 import { MvfuseError } from '../errors.js';
 import { validateNamespaceName } from '../store/namespace-name.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { counted, print, printJson } from './output.js';
 import { withProgress } from './progress.js';
 import { withService } from './store-access.js';
@@ -28,18 +28,17 @@ Examples:
   $ ssh other mvfuse export test --since <version> - | mvfuse apply - test`;
 
 export function applyCommand(): Command {
-  return new Command('apply')
+  return addServiceOptions(new Command('apply'))
     .description('replay a change file of mvfuse export --since onto a namespace')
     .argument('<file>', '- is standard input')
     .argument('<namespace>', 'made when the file begins a chain')
-    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', HELP)
-    .action(async (file: string, namespace: string, { store, json }: { store: string; json?: boolean }) => {
+    .action(async (file: string, namespace: string, { json, ...named }: ServiceOptions & { json?: boolean }) => {
       validateNamespaceName(namespace);
       const bytes = await openFile(file);
       const signal = interruption('broken off: the same command goes on from here');
-      const applied = await withService(store, (service) => service.applyChanges(namespace, bytes, { signal }));
+      const applied = await withService(named, (service) => service.applyChanges(namespace, bytes, { signal }));
       if (json) printJson(applied);
       else print(describe(applied));
     });

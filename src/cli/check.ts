@@ -9,20 +9,20 @@ import { Command } from 'commander';
 import { spillDirectory } from '../config.js';
 import { MvfuseError } from '../errors.js';
 import { exportToFile } from './export.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { print, printJson } from './output.js';
 
 export function checkCommand(): Command {
-  return new Command('check')
+  const command = new Command('check')
     .description('verify one version: the checksum of each page, and SQLite’s integrity check')
-    .argument('<namespace[@version]>', 'the newest version unless one is named')
-    .addOption(storeOption())
+    .argument('<namespace[@version]>', 'the newest version unless one is named');
+  return addServiceOptions(command)
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  $ mvfuse check test\n\nEnds with status 9 when something is wrong.')
-    .action(async (target: string, options: { store: string; json?: boolean }) => {
+    .action(async (target: string, options: ServiceOptions & { json?: boolean }) => {
       const copy = join(spillDirectory(), `mvfuse-check-${randomUUID()}.db`);
       try {
-        const head = await exportToFile(options.store, target, copy);
+        const head = await exportToFile(options, target, copy);
         const findings = head.sizeBytes === 0 ? [] : integrityFindings(copy);
         if (options.json) printJson({ ...head, ok: findings.length === 0, findings });
         if (findings.length > 0) throw new MvfuseError('CORRUPT', `${target}: ${findings.join('; ')}`);

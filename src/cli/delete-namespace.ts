@@ -5,15 +5,14 @@ import { Command } from 'commander';
 import type { StoreService } from '../admin/store-service.js';
 import { MvfuseError } from '../errors.js';
 import { ZERO_VERSION } from '../version.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { isoTime, print, printJson } from './output.js';
 import { withService } from './store-access.js';
 import { withWork } from './work.js';
 
-interface Options {
+interface Options extends ServiceOptions {
   readonly force?: boolean;
   readonly yes?: boolean;
-  readonly store: string;
   readonly json?: boolean;
 }
 
@@ -29,17 +28,16 @@ Examples:
   $ mvfuse ns delete test --yes --force`;
 
 export function deleteCommand(): Command {
-  return new Command('delete')
+  return addServiceOptions(new Command('delete'))
     .description('delete a namespace with all its versions')
     .argument('<name>')
     .option('--force', 'also while it is mounted or read')
     .option('--yes', 'do not ask')
-    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', HELP)
-    .action(async (name: string, { force = false, yes, store, json }: Options) => {
+    .action(async (name: string, { force = false, yes, json, ...named }: Options) => {
       const message = 'broken off; what is left of the namespace is removed later';
-      await withService(store, async (service) => {
+      await withService(named, async (service) => {
         if (yes !== true) await confirm(service, name);
         await withWork({ what: 'delete', unit: 'keys', message }, (work) =>
           service.deleteNamespace(name, { force, ...work }),

@@ -8,15 +8,14 @@ import { parseTarget, spillDirectory } from '../config.js';
 import type { Head } from '../store/types.js';
 import { ZERO_VERSION } from '../version.js';
 import { writeVersion } from './export.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { counted, describeRuns, isoTime, print, toRuns } from './output.js';
 import { isDatabase, type Statements, sqlDifference } from './sqldiff.js';
 import { withService } from './store-access.js';
 import { withWork } from './work.js';
 
-interface Options {
+interface Options extends ServiceOptions {
   readonly sql: boolean;
-  readonly store: string;
   readonly json?: boolean;
 }
 
@@ -30,12 +29,11 @@ Examples:
   $ mvfuse diff test@v1 experiment --json`;
 
 export function diffCommand(): Command {
-  return new Command('diff')
+  return addServiceOptions(new Command('diff'))
     .description('show in which pages, and rows, two versions differ')
     .argument('<from[@moment]>', 'a version of a namespace')
     .argument('<to[@moment]>', 'another one, of the same namespace or not')
     .option('--no-sql', 'only the pages')
-    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', HELP)
     .action(async (first: string, second: string, options: Options) => {
@@ -43,7 +41,7 @@ export function diffCommand(): Command {
       const work = { what: 'diff', unit: 'pages', message: 'broken off' };
       await withWork(work, async ({ onProgress, signal }) => {
         const report = options.json ? jsonReport(from, to) : textReport(from, to);
-        await withService(options.store, async (service) => {
+        await withService(options, async (service) => {
           const difference = await service.diff(from, to, { ...(onProgress && { onProgress }), signal: signal! });
           report.pages(difference);
           if (!options.sql) return report.end();

@@ -5,7 +5,7 @@ import { release } from 'node:os';
 import { Command } from 'commander';
 import { MvfuseError } from '../errors.js';
 import type { ClusterStatus } from '../kv/engine.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { print, printJson, table } from './output.js';
 import { withService } from './store-access.js';
 
@@ -21,13 +21,14 @@ interface Finding {
 const LINUX_MIN = [4, 20] as const;
 
 export function doctorCommand(): Command {
-  return new Command('doctor')
-    .description('check kernel, /dev/fuse, fusermount3, permissions, addon and store')
-    .addOption(storeOption())
+  const command = new Command('doctor').description(
+    'check kernel, /dev/fuse, fusermount3, permissions, addon and store',
+  );
+  return addServiceOptions(command)
     .addOption(jsonOption())
     .addHelpText('after', '\nEnds with status 10 when a mount cannot work here.')
-    .action(async (options: { store: string; json?: boolean }) => {
-      const findings = [kernel(), device(), helper(), allowOther(), await addon(), ...(await store(options.store))];
+    .action(async (options: ServiceOptions & { json?: boolean }) => {
+      const findings = [kernel(), device(), helper(), allowOther(), await addon(), ...(await store(options))];
       if (options.json) printJson(findings);
       else print(describe(findings));
       const failed = findings.filter((finding) => !finding.ok);
@@ -85,7 +86,8 @@ function helper(): Finding {
 function allowOther(): Finding {
   const subject = '--allow-other';
   if (process.getuid?.() === 0) return { subject, ok: true, detail: 'is allowed: root' };
-  const allowed = existsSync('/etc/fuse.conf') && /^\s*user_allow_other/m.test(readFileSync('/etc/fuse.conf', 'utf8'));
+  const allowed =
+    existsSync('/etc/fuse.conf') && /^\s*user_allow_other\s*(#.*)?$/m.test(readFileSync('/etc/fuse.conf', 'utf8'));
   const detail = allowed ? 'is allowed by /etc/fuse.conf' : 'is not for this user (user_allow_other in /etc/fuse.conf)';
   return { subject, ok: true, detail };
 }
@@ -99,16 +101,24 @@ async function addon(): Promise<Finding> {
   }
 }
 
-async function store(url: string): Promise<Finding[]> {
+async function store(options: ServiceOptions): Promise<Finding[]> {
+  const url = options.api ?? options.store;
   try {
-    const { namespaces, daemon, hosts, cluster } = await withService(url, (service) => service.status());
+    const { namespaces, daemon, hosts, cluster } = await withService(options, (service) => service.status());
     const others = hosts?.filter(({ self }) => !self).length;
     const by = daemon === undefined ? 'no daemon runs' : `served by process ${daemon.pid}`;
     const shared = others === undefined ? by : `${others} other processes have it open`;
     const found = { subject: 'store', ok: true, detail: `${url}: ${namespaces} namespaces, ${shared}` };
     return cluster === undefined ? [found] : [found, clusterFinding(cluster)];
   } catch (error) {
-    return [{ subject: 'store', ok: false, detail: (error as Error).message, remedy: `see --store (${url})` }];
+    return [
+      {
+        subject: 'store',
+        ok: false,
+        detail: (error as Error).message,
+        remedy: `see ${options.api === undefined ? '--store' : '--api'} (${url})`,
+      },
+    ];
   }
 }
 

@@ -12,14 +12,13 @@ import { MvfuseError } from '../errors.js';
 import { parseMoment } from '../moment.js';
 import type { Head } from '../store/types.js';
 import { ZERO_VERSION } from '../version.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { print, printJson } from './output.js';
 import { withProgress } from './progress.js';
 import { withService } from './store-access.js';
 import { interruption } from './work.js';
 
-interface Options {
-  readonly store: string;
+interface Options extends ServiceOptions {
   readonly since?: string;
   readonly force?: boolean;
   readonly json?: boolean;
@@ -40,13 +39,12 @@ Examples:
   $ mvfuse export test --since shipped - | ssh other mvfuse apply - test`;
 
 export function exportCommand(): Command {
-  return new Command('export')
+  return addServiceOptions(new Command('export'))
     .description('write one version of a namespace, or all since another one, to a local file')
     .argument('<namespace[@moment]>', 'the newest version unless one is named')
     .argument('<file>', 'must not exist; - is standard output')
     .option('--since <moment>', 'write a change file: the versions after this one; first: all of them')
     .option('--force', 'replace the file if it exists')
-    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', HELP)
     .action(async (target: string, file: string, options: Options) => {
@@ -55,7 +53,7 @@ export function exportCommand(): Command {
       if (file === STANDARD_OUTPUT && process.stdout.isTTY)
         throw new MvfuseError('INVALID_ARGUMENT', 'the bytes are not for a terminal: redirect standard output');
       if (options.since !== undefined) return exportChanges(target, file, options.since, options);
-      const head = await exportToFile(options.store, target, file);
+      const head = await exportToFile(options, target, file);
       report(file, options, { file, ...head }, `${file}: ${head.sizeBytes} bytes of version ${head.version}`);
     });
 }
@@ -64,7 +62,7 @@ async function exportChanges(target: string, file: string, since: string, option
   const { namespace, moment } = parseTarget(target);
   if (since !== 'first' && since !== '0') parseMoment(since);
   let bytes = 0;
-  const header = await withService(options.store, async (service) => {
+  const header = await withService(options, async (service) => {
     const changes = await service.exportChanges(namespace, { since, until: moment });
     const counted = async function* (): AsyncGenerator<Uint8Array> {
       for await (const piece of changes.bytes) {
@@ -89,9 +87,9 @@ function report(file: string, { json }: Options, value: object, text: string): v
 }
 
 /** The file appears whole, and durable, or not at all. */
-export async function exportToFile(store: string, target: string, file: string): Promise<Head> {
+export async function exportToFile(named: ServiceOptions, target: string, file: string): Promise<Head> {
   const { namespace, moment } = parseTarget(target);
-  return withService(store, async (service) => {
+  return withService(named, async (service) => {
     const content = await service.exportVersion(namespace, moment);
     await writeVersion(content, file);
     return content.head;

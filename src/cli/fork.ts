@@ -3,7 +3,7 @@
 import { Command } from 'commander';
 import { parseTarget } from '../config.js';
 import { validateNamespaceName } from '../store/namespace-name.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { print, printJson } from './output.js';
 import { withService } from './store-access.js';
 import { withWork } from './work.js';
@@ -19,19 +19,18 @@ Examples:
   $ mvfuse fork test@v1 test-v1 --json`;
 
 export function forkCommand(): Command {
-  return new Command('fork')
+  return addServiceOptions(new Command('fork'))
     .description('make a new namespace of a version of another one, sharing its pages')
     .argument('<namespace[@moment]>', 'the newest version unless one is named')
     .argument('<new>', 'name of the fork; must not exist')
-    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', HELP)
-    .action(async (target: string, name: string, { store, json }: { store: string; json?: boolean }) => {
+    .action(async (target: string, name: string, { json, ...named }: ServiceOptions & { json?: boolean }) => {
       const { namespace, moment } = parseTarget(target);
       validateNamespaceName(name);
       const work = { what: 'copy', unit: 'pages', message: 'broken off: nothing was made' };
       const fork = await withWork(work, (options) =>
-        withService(store, (service) => service.fork(namespace, moment, name, options)),
+        withService(named, (service) => service.fork(namespace, moment, name, options)),
       );
       if (json) return printJson(fork);
       const { parent, head } = fork;

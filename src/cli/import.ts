@@ -10,26 +10,26 @@ import type { StoreService } from '../admin/store-service.js';
 import { spillDirectory } from '../config.js';
 import { isMvfuseError, MvfuseError } from '../errors.js';
 import type { Commit } from '../store/types.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { print, printJson } from './output.js';
 import { withProgress } from './progress.js';
 import { withService } from './store-access.js';
 
 export function importCommand(): Command {
-  return new Command('import')
+  const command = new Command('import')
     .description('make a local SQLite database the newest version of a namespace')
     .argument('<file>', 'may be in use, and in WAL mode')
-    .argument('<namespace>', 'made if it does not exist')
-    .addOption(storeOption())
+    .argument('<namespace>', 'made if it does not exist');
+  return addServiceOptions(command)
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  $ mvfuse import app.db test')
-    .action(async (file: string, namespace: string, options: { store: string; json?: boolean }) => {
+    .action(async (file: string, namespace: string, options: ServiceOptions & { json?: boolean }) => {
       if (!existsSync(file)) throw new MvfuseError('NOT_FOUND', `there is no file ${file}`);
       // SQLite's own backup sees a consistent state, whatever is in a write-ahead log or a hot journal beside it.
       const copy = join(spillDirectory(), `mvfuse-import-${randomUUID()}.db`);
       try {
         await backUp(file, copy);
-        const commit = await withService(options.store, (service) => upload(service, namespace, copy));
+        const commit = await withService(options, (service) => upload(service, namespace, copy));
         if (options.json) printJson(commit);
         else print(`${namespace}: ${commit.pageCount} pages, version ${commit.head.version}`);
       } finally {

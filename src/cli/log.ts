@@ -3,15 +3,14 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { LogLine } from '../admin/store-service.js';
 import { parseMoment } from '../moment.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { describeRuns, isoTime, print, printJson, table } from './output.js';
 import { withService } from './store-access.js';
 
-interface Options {
+interface Options extends ServiceOptions {
   readonly limit: number;
   readonly since?: string;
   readonly pages?: boolean;
-  readonly store: string;
   readonly json?: boolean;
 }
 
@@ -29,18 +28,17 @@ Examples:
   $ mvfuse log test --limit 1 --json`;
 
 export function logCommand(): Command {
-  return new Command('log')
+  return addServiceOptions(new Command('log'))
     .description('list the versions of a namespace, newest first')
     .argument('<namespace>', 'its name')
     .option('--limit <n>', 'at most this many', parseLimit, LIMIT_DEFAULT)
     .option('--since <moment>', 'only those after it')
     .option('--pages', 'tell which pages each of them wrote')
-    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', HELP)
-    .action(async (namespace: string, { limit, since, pages, store, json }: Options) => {
+    .action(async (namespace: string, { limit, since, pages, json, ...named }: Options) => {
       if (since !== undefined) parseMoment(since);
-      const lines = await withService(store, (service) => service.log(namespace, { limit, since, pages }));
+      const lines = await withService(named, (service) => service.log(namespace, { limit, since, pages }));
       if (json) printJson(lines);
       else print(describe(lines, pages === true));
     });

@@ -4,13 +4,12 @@ import { Command } from 'commander';
 import { MvfuseError } from '../errors.js';
 import { parseMoment } from '../moment.js';
 import { LOCK_PREFIX, validateOwner } from '../store/maintenance-lock.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { isoTime, print, printJson } from './output.js';
 import { withService } from './store-access.js';
 
-interface Options {
+interface Options extends ServiceOptions {
   readonly owner: string;
-  readonly store: string;
   readonly json?: boolean;
 }
 
@@ -25,18 +24,17 @@ Examples:
   $ mvfuse unlock test --owner upgrade --commit`;
 
 export function lockCommand(): Command {
-  return new Command('lock')
+  return addServiceOptions(new Command('lock'))
     .description('lock a namespace for maintenance: its owner writes, all others read one version')
     .argument('<namespace>')
     .requiredOption('--owner <name>', 'who writes meanwhile')
     .option('--at <moment>', 'what the others read: a version, a tag, a time or how long ago', 'latest')
-    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', LOCK_HELP)
-    .action(async (namespace: string, { owner, at, store, json }: Options & { at: string }) => {
+    .action(async (namespace: string, { owner, at, json, ...named }: Options & { at: string }) => {
       validateOwner(owner);
       parseMoment(at);
-      const lock = await withService(store, (service) => service.lock(namespace, owner, at));
+      const lock = await withService(named, (service) => service.lock(namespace, owner, at));
       if (json) return printJson({ namespace, ...lock });
       print(`${namespace}: locked by ${lock.owner} since ${isoTime(lock.sinceMs)}; all others read ${lock.version}`);
       print(
@@ -58,24 +56,23 @@ Examples:
   $ mvfuse unlock test --owner upgrade --rollback`;
 
 export function unlockCommand(): Command {
-  return new Command('unlock')
+  return addServiceOptions(new Command('unlock'))
     .description('end a maintenance lock')
     .argument('<namespace>')
     .requiredOption('--owner <name>', 'who has it')
     .option('--commit', 'keep what the owner has written')
     .option('--rollback', 'go back to what it was when it was locked')
-    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', UNLOCK_HELP)
     .action(
       async (
         namespace: string,
-        { owner, commit, rollback, store, json }: Options & { commit?: boolean; rollback?: boolean },
+        { owner, commit, rollback, json, ...named }: Options & { commit?: boolean; rollback?: boolean },
       ) => {
         if ((commit === true) === (rollback === true))
           throw new MvfuseError('INVALID_ARGUMENT', 'what becomes of what was written? --commit or --rollback says it');
         const how = commit === true ? 'commit' : 'rollback';
-        const head = await withService(store, (service) => service.unlock(namespace, owner, how));
+        const head = await withService(named, (service) => service.unlock(namespace, owner, how));
         if (json) printJson({ namespace, how, head });
         else print(`${namespace}: unlocked (${how}); the newest version is ${head.version}`);
       },

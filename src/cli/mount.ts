@@ -1,10 +1,7 @@
 // mvfuse [mount]: mounts namespaces as files and serves them in the foreground until it is unmounted or told to stop.
 
 import { Command, Option } from 'commander';
-import type { Logger } from 'pino';
 import type { AccessSecrets } from '../access-proof.js';
-import { serveControl, socketPath } from '../admin/control-socket.js';
-import { localService } from '../admin/store-service.js';
 import {
   LOG_FORMATS,
   LOG_LEVELS,
@@ -16,20 +13,23 @@ import {
   spillDirectory,
 } from '../config.js';
 import { isMvfuseError } from '../errors.js';
-import type { Mount, MountEntry } from '../fuse/mount.js';
-import { storeDirectory } from '../kv/open.js';
+import type { MountEntry } from '../fuse/mount.js';
+import { isShared, storeDirectory } from '../kv/open.js';
 import { createLogger } from '../logger.js';
-import type { MountStatus } from '../status.js';
 import { proofInName } from '../store/namespace-name.js';
 import type { PageStore } from '../store/page-store.js';
 import type { NamespaceInfo } from '../store/types.js';
+import { type AccessOptions, accessOf, accessOptions } from './access-options.js';
 import { presentSecrets, secretFileOption } from './access-secrets.js';
+import { tellStarter } from './background.js';
+import { type ApiOptions, apiOptions, apiToken, loadMetrics, type Served, startApi } from './daemon-api.js';
 import { type LimitOptions, limitOptions } from './limit-options.js';
 import { prepareMountpoint } from './mountpoint.js';
 import { storeOption, switchOption } from './options.js';
+import { ServiceManager } from './service-manager.js';
 import { openStore } from './store-access.js';
 
-interface Options extends LimitOptions {
+interface Options extends LimitOptions, ApiOptions, AccessOptions {
   readonly mountpoint: string;
   readonly namespaces: string;
   readonly store: string;
@@ -39,6 +39,7 @@ interface Options extends LimitOptions {
   readonly allowOther?: boolean;
   readonly kernelCache: boolean;
   readonly leaseReads: boolean;
+  readonly source: string;
   readonly logLevel: LogLevel;
   readonly logFormat?: LogFormat;
 }
@@ -86,6 +87,8 @@ export function mountCommand(): Command {
         .env('MVFUSE_LOG_FORMAT')
         .choices(LOG_FORMATS),
     )
+    // What mount(8) was told, so that it knows the mount for that of its line in fstab.
+    .addOption(new Option('--source <text>', 'shown as the source of the mount').default('mvfuse').hideHelp())
     .addHelpText(
       'after',
       '\nSizes are bytes, or end in K, M, G or T; times end in ms, s or m.\n\nExamples:\n  $ mvfuse --mountpoint ./dbs --namespaces mydb=test\n' +
@@ -93,7 +96,7 @@ export function mountCommand(): Command {
         '  $ fusermount -u ./dbs',
     )
     .action(runMount);
-  for (const option of limitOptions()) command.addOption(option);
+  for (const option of [...accessOptions(), ...apiOptions(), ...limitOptions()]) command.addOption(option);
   return command;
 }
 
@@ -101,51 +104,46 @@ async function runMount(options: Options): Promise<void> {
   const log = createLogger(options.logLevel, options.logFormat);
   const mappings = parseNamespaces(options.namespaces);
   const secrets = await presentSecrets(options.accessSecretFile, (message) => log.warn(message));
+  const token = apiToken(options);
   const directory = storeDirectory(options.store);
   const mountpoint = resolveMountpoint(options.mountpoint, directory);
   await prepareMountpoint(mountpoint, log);
+  const metrics = await loadMetrics();
   const store = await openStore(options.store, {
     cacheBytesMax: options.cacheSize,
     leaseMs: options.leaseTime,
     leaseReads: options.leaseReads,
+    observer: metrics.storeObserver,
   });
   try {
-    const mounts: Mount[] = [];
-    const status = (): Promise<MountStatus[]> => Promise.all(mounts.map((mount) => mount.status()));
-    const service = localService(store, directory, { mounts: status, writerWaitMs: options.writerWait });
-    const control = directory === undefined ? undefined : await serveControl(socketPath(directory), service);
+    const served: Served = { log, store, mountpoint, mappings, directory, mounts: [], metrics };
+    const api = await startApi(options, token, served);
     try {
-      await serve(options, { log, store, mountpoint, mappings, secrets, directory, mounts });
+      await serve(options, secrets, served);
     } finally {
-      await control?.close();
+      await api.close();
     }
   } finally {
     await store.close();
   }
 }
 
-interface Served {
-  readonly log: Logger;
-  readonly store: PageStore;
-  readonly mountpoint: string;
-  readonly mappings: readonly NamespaceMapping[];
-  readonly secrets: AccessSecrets;
-  readonly directory: string | undefined;
-  /** The mount is put here when it is there. */
-  readonly mounts: Mount[];
-}
-
-async function serve(options: Options, served: Served): Promise<void> {
-  const { log, store, mountpoint, mappings, secrets, directory, mounts } = served;
+async function serve(options: Options, secrets: AccessSecrets, served: Served): Promise<void> {
+  const { log, store, mountpoint, mappings, directory, mounts, metrics } = served;
   // Everything else a command does works without the addon, so it is loaded here.
   const { mountFiles } = await import('../fuse/mount.js');
+  const { sendDatagram } = await import('../native/binding.js');
+  const manager = ServiceManager.of(process.env, sendDatagram, log);
+  const access = accessOf(options);
   // Nothing is created before all of them may be mounted.
   for (const mapping of mappings) await findNamespace(store, mapping, secrets);
   const entries: MountEntry[] = [];
   const create = options.create && !options.readOnly;
   for (const mapping of mappings) entries.push(await entryOf(store, mapping, secrets, create));
+  metrics.nameNamespaces(entries.map(({ namespace: id, namespaceName: name }) => ({ id, name })));
   const mount = await mountFiles({
     mountpoint,
+    source: options.source,
     entries,
     store,
     log,
@@ -157,12 +155,15 @@ async function serve(options: Options, served: Served): Promise<void> {
     },
     readOnly: options.readOnly === true,
     allowOther: options.allowOther === true,
+    ...(access === undefined ? {} : { access }),
     kernelCache: options.kernelCache,
     spaceDirectory: directory,
+    observer: metrics.mountObserver,
   });
   mounts.push(mount);
   const stop = (signal: NodeJS.Signals): void => {
     log.info({ signal }, 'stopping');
+    void manager?.stopping();
     mount.close().catch((error: unknown) => log.error({ err: error }, 'the mount could not be taken away'));
   };
   process.once('SIGINT', stop);
@@ -173,8 +174,27 @@ async function serve(options: Options, served: Served): Promise<void> {
     store.retention.start(options.retentionPeriod, failed);
   }
   log.info({ mountpoint, store: options.store, files: mappings.map((mapping) => mapping.fileName) }, 'mounted');
-  await mount.ended;
+  await tellStarter({ kind: 'mounted' });
+  await manager?.ready(`Mounted on ${mountpoint}`);
+  manager?.watch(() => storeAnswers(options.store, store, mappings[0]!.namespace));
+  try {
+    await mount.ended;
+  } finally {
+    mounts.splice(mounts.indexOf(mount), 1);
+    await manager?.stopping();
+  }
   log.info({ mountpoint }, 'unmounted');
+}
+
+/** Of a cluster nothing is asked: while it is away, a restart of this process would only add to the trouble. */
+async function storeAnswers(url: string, store: PageStore, namespace: string): Promise<void> {
+  if (isShared(url)) return;
+  try {
+    await store.statNamespace(namespace);
+  } catch (error) {
+    // That is an answer.
+    if (!isMvfuseError(error, 'NOT_FOUND')) throw error;
+  }
 }
 
 async function entryOf(

@@ -36,6 +36,11 @@ export async function prepareMountpoint(mountpoint: string, log: Logger): Promis
   throw new MvfuseError('INVALID_ARGUMENT', `cannot mount on ${mountpoint}: the directory is not empty`);
 }
 
+/** Whether programs that come to the directory come to a mount of ours. */
+export function isMountedOn(mountpoint: string): boolean {
+  return mountedType(mountpoint) === 'fuse.mvfuse';
+}
+
 function taken(mountpoint: string, reason: string): MvfuseError {
   return new MvfuseError('MOUNT_FAILED', `cannot mount on ${mountpoint}: ${reason}`);
 }

@@ -6,13 +6,12 @@ import { MvfuseError } from '../errors.js';
 import { parseSpan } from '../moment.js';
 import type { RetentionPolicy } from '../store/types.js';
 import { describeNamespace, formatPolicy } from './describe-namespace.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { print, printJson } from './output.js';
 import { withService } from './store-access.js';
 
-interface Options {
+interface Options extends ServiceOptions {
   readonly default?: boolean;
-  readonly store: string;
   readonly json?: boolean;
 }
 
@@ -44,17 +43,16 @@ Examples:
   $ mvfuse ns set test access-proof="$(mvfuse ns proof secret.txt)"`;
 
 export function settingsCommand(): Command {
-  return new Command('set')
+  return addServiceOptions(new Command('set'))
     .description('change what is kept of a namespace, and who may mount it')
     .argument('<words...>', 'its name, unless with --default, and key=value settings')
     .option('--default', 'the policy of namespaces that have none of their own')
-    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', HELP)
     .action(async (words: string[], options: Options) => {
       const isDefault = options.default === true;
       const settings = parseSettings(isDefault ? words : words.slice(1));
-      await withService(options.store, (service) =>
+      await withService(options, (service) =>
         isDefault ? setDefault(service, settings, options) : setNamespace(service, words[0]!, settings, options),
       );
     });

@@ -8,12 +8,11 @@ import { proofCommand } from './access-proof.js';
 import { deleteCommand } from './delete-namespace.js';
 import { describeNamespace } from './describe-namespace.js';
 import { settingsCommand } from './namespace-settings.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { isoTime, print, printJson, table } from './output.js';
 import { withService } from './store-access.js';
 
-interface Options {
-  readonly store: string;
+interface Options extends ServiceOptions {
   readonly json?: boolean;
 }
 
@@ -32,8 +31,8 @@ export function namespacesCommand(): Command {
 function listCommand(): Command {
   return subcommand('list', 'every namespace, by name', ['mvfuse ns list', 'mvfuse ns list --prefix app- --json'])
     .option('--prefix <prefix>', 'only those whose names begin with it')
-    .action(async ({ store, json, prefix }: Options & { prefix?: string }) => {
-      const namespaces = await withService(store, (service) => service.listNamespaces(prefix));
+    .action(async ({ json, prefix, ...named }: Options & { prefix?: string }) => {
+      const namespaces = await withService(named, (service) => service.listNamespaces(prefix));
       if (json) printJson(namespaces);
       else print(table(['NAME', 'VERSION', 'SIZE', 'COMMITTED'], namespaces.map(row), [2]));
     });
@@ -48,8 +47,8 @@ A name that ends in ":" and 64 hex digits carries an access proof (see mvfuse ns
   ])
     .argument('<name>')
     .addHelpText('after', proof)
-    .action(async (name: string, { store, json }: Options) => {
-      const namespace = await withService(store, (service) => service.createNamespace(name));
+    .action(async (name: string, { json, ...named }: Options) => {
+      const namespace = await withService(named, (service) => service.createNamespace(name));
       if (json) printJson(namespace);
       else print(`created ${namespace.name}`);
     });
@@ -61,8 +60,8 @@ function statCommand(): Command {
     'mvfuse ns stat test --json',
   ])
     .argument('<name>')
-    .action(async (name: string, { store, json }: Options) => {
-      await withService(store, async (service) => {
+    .action(async (name: string, { json, ...named }: Options) => {
+      await withService(named, async (service) => {
         const details = await service.statNamespace(name);
         if (json) printJson(details);
         else print(await describeNamespace(service, details));
@@ -76,18 +75,17 @@ function renameCommand(): Command {
   ])
     .argument('<old>')
     .argument('<new>', 'must not exist')
-    .action(async (name: string, newName: string, { store, json }: Options) => {
+    .action(async (name: string, newName: string, { json, ...named }: Options) => {
       validateNamespaceName(newName);
-      const namespace = await withService(store, (service) => service.renameNamespace(name, newName));
+      const namespace = await withService(named, (service) => service.renameNamespace(name, newName));
       if (json) printJson(namespace);
       else print(`${name} is ${namespace.name} now`);
     });
 }
 
 function subcommand(name: string, description: string, examples: readonly string[]): Command {
-  return new Command(name)
+  return addServiceOptions(new Command(name))
     .description(description)
-    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', `\nExamples:\n${examples.map((example) => `  $ ${example}`).join('\n')}`);
 }

@@ -1,10 +1,10 @@
 // The command line: its commands, and how it ends.
 
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { errorMeaning, isMvfuseError } from '../errors.js';
 import { withdrawSecret } from './access-secrets.js';
 import { applyCommand } from './apply.js';
+import { tellStarter } from './background.js';
 import { checkCommand } from './check.js';
 import { copyCommand } from './copy.js';
 import { diffCommand } from './diff.js';
@@ -15,18 +15,17 @@ import { importCommand } from './import.js';
 import { logCommand } from './log.js';
 import { lockCommand, unlockCommand } from './maintenance.js';
 import { mountCommand } from './mount.js';
+import { MOUNT_HELPER, MOUNT_USAGE_STATUS, MountHelperError, mountHelperCommand } from './mount-helper.js';
 import { namespacesCommand } from './namespaces.js';
+import { chooseService } from './options.js';
+import { packageVersion } from './package-version.js';
 import { gcCommand, truncateCommand } from './retention.js';
 import { rollbackCommand } from './rollback.js';
 import { statusCommand } from './status.js';
 import { tagCommand } from './tag.js';
+import { waitCommand } from './wait.js';
 
 const USAGE_EXIT_STATUS = errorMeaning('INVALID_ARGUMENT').exitStatus;
-
-function packageVersion(): string {
-  const url = new URL('../../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version;
-}
 
 export function createProgram(): Command {
   const program = new Command('mvfuse')
@@ -36,8 +35,9 @@ export function createProgram(): Command {
       'after',
       '\nExit status: 0 done, 2 bad input, 3 not found, 4 exists already, 5 conflict or busy, 6 read-only,\n' +
         '7 past a limit or no space, 8 the store cannot be used, 9 corrupt data, 10 cannot mount, 11 broken off,\n' +
-        '12 a secret is missing or wrong, 1 anything else.',
+        '12 a secret or token is missing or wrong, 13 not ready in time, 1 anything else.',
     )
+    .hook('preAction', (_program, command) => chooseService(command))
     .addCommand(mountCommand(), { isDefault: true })
     .addCommand(logCommand())
     .addCommand(tagCommand())
@@ -55,7 +55,9 @@ export function createProgram(): Command {
     .addCommand(checkCommand())
     .addCommand(copyCommand())
     .addCommand(statusCommand())
-    .addCommand(doctorCommand());
+    .addCommand(waitCommand())
+    .addCommand(doctorCommand())
+    .addCommand(mountHelperCommand());
   return overrideExit(program);
 }
 
@@ -77,12 +79,22 @@ export async function run(argv: readonly string[]): Promise<number> {
     await createProgram().parseAsync(argv, { from: 'user' });
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_EXIT_STATUS;
-    if (isMvfuseError(error)) {
-      process.stderr.write(`mvfuse: ${error.message}\n`);
-      return errorMeaning(error.code).exitStatus;
-    }
-    process.stderr.write(`mvfuse: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-    return 1;
+    const { status, message } = failureOf(error, argv[0] === MOUNT_HELPER);
+    // Commander has written what it has to say.
+    if (!(error instanceof CommanderError)) process.stderr.write(`${message}\n`);
+    if (status !== 0) await tellStarter({ kind: 'failed', message: message.replace(/^(mvfuse|error): /, '') });
+    return status;
   }
+}
+
+function failureOf(error: unknown, ofMount: boolean): { status: number; message: string } {
+  if (error instanceof CommanderError) {
+    const usage = ofMount ? MOUNT_USAGE_STATUS : USAGE_EXIT_STATUS;
+    return { status: error.exitCode === 0 ? 0 : usage, message: error.message };
+  }
+  if (error instanceof MountHelperError) {
+    return { status: error.exitStatus, message: `mount.fuse.mvfuse: ${error.message}` };
+  }
+  if (isMvfuseError(error)) return { status: errorMeaning(error.code).exitStatus, message: `mvfuse: ${error.message}` };
+  return { status: 1, message: `mvfuse: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}` };
 }

@@ -5,14 +5,13 @@ import type { Truncation } from '../admin/store-service.js';
 import { parseMoment } from '../moment.js';
 import { ZERO_VERSION } from '../version.js';
 import { describeHeld, named } from './describe-namespace.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { counted, print, printJson } from './output.js';
 import { withService } from './store-access.js';
 import { withWork } from './work.js';
 
-interface Options {
+interface Options extends ServiceOptions {
   readonly dryRun?: boolean;
-  readonly store: string;
   readonly json?: boolean;
 }
 
@@ -28,18 +27,17 @@ Examples:
   $ mvfuse truncate test --before v2`;
 
 export function truncateCommand(): Command {
-  return new Command('truncate')
+  return addServiceOptions(new Command('truncate'))
     .description('remove the versions before a moment')
     .argument('<namespace>')
     .requiredOption('--before <moment>', 'a version, a tag, a time or how long ago: the oldest that stays')
     .option('--dry-run', 'only say what would be removed')
-    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', TRUNCATE_HELP)
-    .action(async (namespace: string, { before, dryRun = false, store, json }: Options & { before: string }) => {
+    .action(async (namespace: string, { before, dryRun = false, json, ...named }: Options & { before: string }) => {
       parseMoment(before);
       const truncation = await withWork(WORK, (work) =>
-        withService(store, (service) => service.truncate(namespace, before, { dryRun, ...work })),
+        withService(named, (service) => service.truncate(namespace, before, { dryRun, ...work })),
       );
       if (json) printJson(truncation);
       else print(describe(truncation));
@@ -55,16 +53,15 @@ Examples:
   $ mvfuse gc test`;
 
 export function gcCommand(): Command {
-  return new Command('gc')
+  return addServiceOptions(new Command('gc'))
     .description('apply the retention policies now, and free space')
     .argument('[namespace]', 'all of them unless one is named')
     .option('--dry-run', 'only say what would be removed')
-    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', GC_HELP)
-    .action(async (namespace: string | undefined, { dryRun = false, store, json }: Options) => {
+    .action(async (namespace: string | undefined, { dryRun = false, json, ...named }: Options) => {
       const truncations = await withWork(WORK, (work) =>
-        withService(store, (service) => service.collect(namespace, { dryRun, ...work })),
+        withService(named, (service) => service.collect(namespace, { dryRun, ...work })),
       );
       if (json) printJson(truncations);
       else print(truncations.length === 0 ? 'the store has no namespaces' : truncations.map(describe).join('\n'));

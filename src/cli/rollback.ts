@@ -5,14 +5,13 @@ import type { Rollback } from '../admin/store-service.js';
 import { parseTarget } from '../config.js';
 import { MvfuseError } from '../errors.js';
 import type { Version } from '../version.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { counted, isoTime, print, printJson } from './output.js';
 import { withService } from './store-access.js';
 import { withWork } from './work.js';
 
-interface Options {
+interface Options extends ServiceOptions {
   readonly dryRun?: boolean;
-  readonly store: string;
   readonly json?: boolean;
 }
 
@@ -26,20 +25,19 @@ Examples:
   $ mvfuse rollback test@-10m`;
 
 export function rollbackCommand(): Command {
-  return new Command('rollback')
+  return addServiceOptions(new Command('rollback'))
     .description('make an older version the newest one again')
     .argument('<namespace@moment>', 'a version, a tag, a time or how long ago')
     .option('--dry-run', 'only say how many pages it would write')
-    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', HELP)
-    .action(async (target: string, { dryRun = false, store, json }: Options) => {
+    .action(async (target: string, { dryRun = false, json, ...named }: Options) => {
       if (!target.includes('@'))
         throw new MvfuseError('INVALID_ARGUMENT', `which version of "${target}"? Name it: ${target}@<moment>`);
       const { namespace, moment } = parseTarget(target);
       const work = { what: 'rollback', unit: 'pages', message: 'broken off: nothing was changed' };
       const { before, done } = await withWork(work, (options) =>
-        withService(store, async (service) => ({
+        withService(named, async (service) => ({
           before: (await service.statNamespace(namespace)).head.version,
           done: await service.rollback(namespace, moment, { dryRun, ...options }),
         })),

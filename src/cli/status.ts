@@ -14,36 +14,60 @@ import type {
 } from '../status.js';
 import type { HostStatus } from '../store/hosts.js';
 import { ZERO_VERSION } from '../version.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { isoTime, print, printJson } from './output.js';
-import { withService } from './store-access.js';
+import { connectDaemons, withService } from './store-access.js';
+
+/** A store that several processes share has any number of daemons, those of this machine and user among them. */
+interface MachineStatus extends Status {
+  readonly daemons: readonly DaemonStatus[];
+}
+
+type DaemonStatus = Pick<Status, 'daemon' | 'mounts' | 'cache'>;
 
 export function statusCommand(): Command {
-  return new Command('status')
+  return addServiceOptions(new Command('status'))
     .description('show mounts, connections, who holds write locks, and the size of store and cache')
-    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  $ mvfuse status\n  $ mvfuse status --json')
-    .action(async (options: { store: string; json?: boolean }) => {
-      const status = await withService(options.store, (service) => service.status());
-      if (options.json) printJson(status);
-      else print(describe(options.store, status).join('\n'));
+    .action(async (options: ServiceOptions & { json?: boolean }) => {
+      const status = await withService(options, (service) => service.status());
+      const all: MachineStatus = { ...status, daemons: await daemonsStatus(options, status) };
+      if (options.json) printJson(all);
+      else print(describe(options.api ?? options.store, all).join('\n'));
     });
 }
 
-function describe(url: string, status: Status): string[] {
-  const { daemon, mounts, storeBytes, namespaces, retention, cache, hosts, cluster } = status;
+async function daemonsStatus(options: ServiceOptions, { daemon, mounts, cache }: Status): Promise<DaemonStatus[]> {
+  if (daemon !== undefined) return [{ daemon, mounts, cache }];
+  const daemons = await connectDaemons(options);
+  const asked = await Promise.allSettled(daemons.map((service) => service.status().finally(() => service.close())));
+  // One that ends meanwhile has nothing mounted.
+  return asked.flatMap((answer) => {
+    if (answer.status === 'rejected') return [];
+    const { daemon, mounts, cache } = answer.value;
+    return [{ daemon, mounts, cache }];
+  });
+}
+
+function describe(url: string, status: MachineStatus): string[] {
+  const { daemon, daemons, storeBytes, namespaces, hosts, cluster, retention } = status;
   const size = storeBytes === undefined ? '' : `, ${megabytes(storeBytes)}`;
   const lines = [`store    ${url}: ${namespaces} namespaces${size}`];
   if (cluster !== undefined) lines.push(...describeCluster(cluster));
-  const kept = retention.namespaces.filter(({ truncatedBefore }) => truncatedBefore !== ZERO_VERSION).map(describeKept);
-  // Daemons on a shared store are told by their leases; their mounts are their own affair.
-  if (hosts !== undefined) return [...lines, ...kept, ...hosts.filter(({ self }) => !self).map(describeHost)];
-  if (daemon === undefined) return [...lines, ...kept, 'daemon   none runs'];
-  const { pid, uptimeMs, residentBytes } = daemon;
-  lines.push(`daemon   process ${pid}, up ${Math.round(uptimeMs / 1000)} s, ${megabytes(residentBytes)} resident`);
-  lines.push(`cache    ${cache.pages} pages, ${megabytes(cache.bytes)} of ${megabytes(cache.bytesMax)} (--cache-size)`);
-  lines.push(describeRemoval(retention), ...kept);
+  if (hosts !== undefined) lines.push(...hosts.filter(({ self }) => !self || daemon !== undefined).map(describeHost));
+  else if (daemons.length === 0) lines.push('daemon   none runs');
+  if (daemon !== undefined) lines.push(describeRemoval(retention));
+  const kept = retention.namespaces.filter(({ truncatedBefore }) => truncatedBefore !== ZERO_VERSION);
+  return [...lines, ...kept.map(describeKept), ...daemons.flatMap(describeDaemon)];
+}
+
+function describeDaemon({ daemon, mounts, cache }: DaemonStatus): string[] {
+  const { pid, uptimeMs, residentBytes } = daemon!;
+  const lines = [
+    `daemon   process ${pid}, up ${Math.round(uptimeMs / 1000)} s, ${megabytes(residentBytes)} resident`,
+    `cache    ${cache.pages} pages, ${megabytes(cache.bytes)} of ${megabytes(cache.bytesMax)} (--cache-size)`,
+  ];
   for (const mount of mounts) {
     lines.push(`mount    ${mount.mountpoint}`, ...describeLimits(mount.limits), ...mount.files.flatMap(describeFile));
   }

@@ -3,12 +3,11 @@
 import { Command } from 'commander';
 import { parseTarget } from '../config.js';
 import { validateTagName } from '../moment.js';
-import { jsonOption, storeOption } from './options.js';
+import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { isoTime, print, printJson, table } from './output.js';
 import { withService } from './store-access.js';
 
-interface Options {
-  readonly store: string;
+interface Options extends ServiceOptions {
   readonly json?: boolean;
 }
 
@@ -30,11 +29,11 @@ function addCommand(): Command {
     .argument('<namespace[@moment]>', 'the newest version unless one is named')
     .argument('<name>', 'begins with a letter')
     .option('--move', 'take the name from the version that has it')
-    .action(async (target: string, name: string, { store, json, move }: Options & { move?: boolean }) => {
+    .action(async (target: string, name: string, { json, move, ...named }: Options & { move?: boolean }) => {
       const { namespace, moment } = parseTarget(target);
       validateTagName(name);
       const options = move === undefined ? {} : { move };
-      const tag = await withService(store, (service) => service.addTag(namespace, name, moment, options));
+      const tag = await withService(named, (service) => service.addTag(namespace, name, moment, options));
       if (json) printJson({ namespace, ...tag });
       else print(`${namespace}@${tag.name} is version ${tag.version}`);
     });
@@ -43,8 +42,8 @@ function addCommand(): Command {
 function listCommand(): Command {
   return subcommand('list', 'the tags of a namespace, by name', ['mvfuse tag list test --json'])
     .argument('<namespace>')
-    .action(async (namespace: string, { store, json }: Options) => {
-      const tags = await withService(store, (service) => service.listTags(namespace));
+    .action(async (namespace: string, { json, ...named }: Options) => {
+      const tags = await withService(named, (service) => service.listTags(namespace));
       const rows = tags.map(({ name, version, createdMs }) => [name, version, isoTime(createdMs)]);
       if (json) printJson(tags);
       else print(table(['NAME', 'VERSION', 'TAGGED'], rows, []));
@@ -57,17 +56,16 @@ function removeCommand(): Command {
   ])
     .argument('<namespace>')
     .argument('<name>')
-    .action(async (namespace: string, name: string, { store, json }: Options) => {
-      await withService(store, (service) => service.removeTag(namespace, name));
+    .action(async (namespace: string, name: string, { json, ...named }: Options) => {
+      await withService(named, (service) => service.removeTag(namespace, name));
       if (json) printJson({ namespace, removed: name });
       else print(`${namespace} has no tag ${name} any more`);
     });
 }
 
 function subcommand(name: string, description: string, examples: readonly string[]): Command {
-  return new Command(name)
+  return addServiceOptions(new Command(name))
     .description(description)
-    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', `\nExamples:\n${examples.map((example) => `  $ ${example}`).join('\n')}`);
 }

@@ -10,19 +10,13 @@ import { superJournalOf } from '../sqlite/rollback-journal.js';
 import { isSuperJournalName } from '../sqlite/super-journal.js';
 import type { Version } from '../version.js';
 import { Wakeup } from '../wakeup.js';
+import type { Access, Owner } from './access.js';
 import { LockHeldError, RequestError } from './errno.js';
+import { type ExtendedAttributes, versionAttributes } from './extended-attributes.js';
 import { type ByteRange, type Invalidate, KernelCache } from './kernel-cache.js';
 import { type Lock, LockTable, type LockType } from './lock-table.js';
 import type { MountedFile } from './mounted-file.js';
-import {
-  type CachePolicy,
-  type Caller,
-  fileAttributes,
-  type InodeNumber,
-  Node,
-  type OpenMode,
-  type Owner,
-} from './node.js';
+import { type CachePolicy, type Caller, fileAttributes, type InodeNumber, Node, type OpenMode } from './node.js';
 import { PlainAccess } from './plain-access.js';
 import { PrivateFile } from './private-file.js';
 import type { SuperJournals } from './super-journals.js';
@@ -32,7 +26,10 @@ export interface ConnectionOptions {
   /** Its name below `.c`. */
   readonly id: string;
   readonly file: MountedFile;
-  readonly owner: Owner;
+  /** Whose it is, and its journals: while nobody has it open, it may pass to another. */
+  readonly owner: () => Owner;
+  /** Whose the database is. */
+  readonly access: Access;
   readonly superJournals: SuperJournals;
   readonly newInode: () => InodeNumber;
   readonly invalidate: ((ino: InodeNumber, range: ByteRange) => ReturnType<Invalidate>) | undefined;
@@ -47,7 +44,6 @@ export type Sibling = PrivateFile | 'absent' | 'refused';
 export class Connection {
   readonly id: string;
   readonly file: MountedFile;
-  readonly owner: Owner;
   readonly transaction: Transaction;
   readonly database: Database;
   readonly #unlocked = new Wakeup();
@@ -65,7 +61,6 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.id = options.id;
     this.file = options.file;
-    this.owner = options.owner;
     this.#options = options;
     const ino = options.newInode();
     const { invalidate } = options;
@@ -77,6 +72,15 @@ export class Connection {
     };
     this.transaction = new Transaction(options.file, journal, this.#cache);
     this.database = new Database(ino, this);
+  }
+
+  get owner(): Owner {
+    return this.#options.owner();
+  }
+
+  /** Whether a user may open the database or make and remove journals, as the directory's mode has it. */
+  admits(uid: number): boolean {
+    return uid === 0 || uid === this.owner.uid;
   }
 
   get open(): boolean {
@@ -119,7 +123,13 @@ export class Connection {
     const state = transaction.active
       ? { sizeBytes: transaction.sizeBytes, timeMs: transaction.head!.timeMs }
       : await this.#plain.state();
-    return fileAttributes(this.database.ino, this.owner, 0o644, state.sizeBytes, state.timeMs);
+    const { access } = this.#options;
+    return fileAttributes(this.database.ino, access, access.fileMode, state.sizeBytes, state.timeMs);
+  }
+
+  /** They tell of the version that is read here, else of the newest. */
+  async extendedAttributes(): Promise<ExtendedAttributes> {
+    return versionAttributes(this.file.namespaceName, this.transaction.head ?? (await this.#plain.head()));
   }
 
   /** Returns how the kernel is to treat what is read through the handle. */
@@ -332,6 +342,9 @@ export class Database extends Node {
 
   override attributes(): Promise<Attributes> {
     return this.connection.attributes();
+  }
+  override extendedAttributes(): Promise<ExtendedAttributes> {
+    return this.connection.extendedAttributes();
   }
   override open(fh: number, mode: OpenMode, caller: Caller): Promise<CachePolicy> {
     return this.connection.openDatabase(fh, mode, caller);

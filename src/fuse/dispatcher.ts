@@ -15,10 +15,12 @@ import {
   type Request,
   type Session,
 } from '../native/binding.js';
+import type { MountObserver } from '../observers.js';
 import { Database } from './connection.js';
 import { describe } from './describe.js';
 import { DyingCallers } from './dying-callers.js';
 import { Errno, errnoOf, LimitError, LockHeldError, RequestError } from './errno.js';
+import { attributeNames } from './extended-attributes.js';
 import type { InodeTable } from './inode-table.js';
 import type { ByteRange } from './kernel-cache.js';
 import { LimitLog } from './limit-log.js';
@@ -47,6 +49,7 @@ export interface DispatcherOptions {
   /** A directory on the filesystem whose free space `df` shows; undefined for a store in memory. */
   readonly spaceDirectory: string | undefined;
   readonly intercept?: Intercept | undefined;
+  readonly observer?: MountObserver | undefined;
 }
 
 interface Answer {
@@ -62,6 +65,9 @@ const CACHE_FLAGS: Record<CachePolicy, number> = {
 };
 
 const OK: Answer = (session, unique) => session.replyOk(unique);
+
+/** What the kernel lets only its owner do in a connection. It asked before that may have changed, so it is asked again. */
+const OWNERS_ONLY = new Set<Request['op']>(['open', 'create', 'unlink']);
 
 /** Requests that are part of writing: an error answered to one of them spoils the transaction. */
 const WRITING = new Set<Request['op']>(['write', 'fsync', 'create', 'unlink']);
@@ -115,19 +121,24 @@ export class Dispatcher {
 
   async #answer(request: Request): Promise<void> {
     this.#callers.came(request);
+    const { observer } = this.#options;
+    const startMs = observer === undefined ? 0 : performance.now();
+    let errno = 0;
     let answer: Answer;
     this.#unanswered += 1;
     try {
       answer = await this.#serve(request);
     } catch (error) {
-      const errno = errnoOf(error, request.op);
+      errno = errnoOf(error, request.op);
       if (error instanceof LimitError) this.#limitLog.tell(error, request.op);
       else if (!(error instanceof RequestError)) this.#logFailure(request, error, errno);
-      answer = (session, unique) => session.replyError(unique, errno);
+      const answered = errno;
+      answer = (session, unique) => session.replyError(unique, answered);
     } finally {
       this.#unanswered -= 1;
       this.#interrupts.delete(request.unique);
     }
+    observer?.answered(request.op, performance.now() - startMs, errno);
     if (this.#callers.served(request)) this.#give(request, answer);
     else await answer.undo?.().catch((error: unknown) => this.#logFailure(request, error, Errno.EINTR));
   }
@@ -163,6 +174,7 @@ export class Dispatcher {
   }
 
   async #handle(request: Request, node: Node): Promise<Answer> {
+    if (OWNERS_ONLY.has(request.op) && node.connection?.admits(request.uid) === false) throw new RequestError('EACCES');
     switch (request.op) {
       case 'lookup':
         return this.#lookup(node, request.name);
@@ -174,6 +186,15 @@ export class Dispatcher {
         await node.setAttributes(request, this.#caller(request));
         const attributes = await node.attributes();
         return (session, unique) => session.replyAttributes(unique, node.attrTtlMs, attributes);
+      }
+      case 'getxattr': {
+        const value = (await node.extendedAttributes()).get(request.name);
+        if (value === undefined) throw new RequestError('ENODATA');
+        return (session, unique) => session.replyXattr(unique, Buffer.from(value), request.size);
+      }
+      case 'listxattr': {
+        const names = attributeNames(await node.extendedAttributes());
+        return (session, unique) => session.replyXattr(unique, names, request.size);
       }
       case 'readlink': {
         const target = Buffer.from(await node.readlink(this.#caller(request)));

@@ -24,6 +24,7 @@ export const Errno = {
   EROFS: 30,
   ENOLCK: 37,
   ENOSYS: 38,
+  ENODATA: 61,
   EOPNOTSUPP: 95,
   ENOTCONN: 107,
   ETIMEDOUT: 110,
@@ -85,6 +86,7 @@ const ERRNO_OF: Record<ErrorCode, number> = {
   CORRUPT: Errno.EIO,
   MOUNT_FAILED: Errno.EIO,
   CLOSED: Errno.EIO,
+  NOT_READY: Errno.EIO,
 };
 
 /** The errno that answers a request of kind `op` that failed with `error`. */

@@ -5,11 +5,13 @@ import type { Logger } from 'pino';
 import { MvfuseError } from '../errors.js';
 import { FUSE_WRITE_BYTES_MAX, HANDLES_PER_CONNECTION, MOUNT_CLOSE_WAIT_MS_MAX } from '../limits.js';
 import { Session } from '../native/binding.js';
+import type { MountObserver } from '../observers.js';
 import { settledWithin } from '../settle.js';
 import type { LimitsStatus, MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Head, NamespaceId } from '../store/types.js';
 import type { Version } from '../version.js';
+import { type Access, ownAccess } from './access.js';
 import type { Connection } from './connection.js';
 import { ConnectionsDirectory } from './connections-directory.js';
 import { DatabaseVersion } from './database-version.js';
@@ -47,17 +49,22 @@ export interface MountLimits {
 export interface MountFilesOptions {
   /** Absolute path of an existing directory. */
   readonly mountpoint: string;
+  /** Shown as the source of the mount; "mvfuse" by default. */
+  readonly source?: string;
   readonly entries: readonly MountEntry[];
   readonly store: PageStore;
   readonly log: Logger;
   readonly limits: MountLimits;
   readonly readOnly: boolean;
   readonly allowOther: boolean;
+  /** By default this process's user, and mode 644, to which nobody but others (allowOther) is held. */
+  readonly access?: Access;
   /** Whether the kernel may keep pages of live databases. */
   readonly kernelCache: boolean;
   /** A directory on the filesystem of the store, for free space. */
   readonly spaceDirectory: string | undefined;
   readonly intercept?: Intercept;
+  readonly observer?: MountObserver | undefined;
 }
 
 export interface Mount {
@@ -65,6 +72,8 @@ export interface Mount {
   readonly ended: Promise<void>;
   /** Its files, who has them open, and what they are doing. */
   status(): Promise<MountStatus>;
+  /** How much of what is limited is in use. */
+  usage(): LimitsStatus;
   /**
    * Takes the mount away: open transactions are discarded, commits under way are finished first. Requests that take
    * longer than MOUNT_CLOSE_WAIT_MS_MAX are answered with an error.
@@ -74,7 +83,7 @@ export interface Mount {
 
 /** @throws MOUNT_FAILED with what the kernel or fusermount3 said */
 export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
-  const { store, log, limits } = options;
+  const { store, log, limits, spaceDirectory, intercept, observer } = options;
   const nowMs = (): number => performance.now();
   const space = new SpaceBudget(options.spaceDirectory, nowMs);
   const spill = new DirtyBudget(limits.dirty);
@@ -85,24 +94,26 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
   });
   const inodes = new InodeTable();
   const newInode = (): ReturnType<InodeTable['next']> => inodes.next();
-  const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const access = options.access ?? ownAccess();
   const timeMs = Date.now();
   let session: Session | undefined;
 
   const connectionsIno = newInode();
   const connections: ConnectionsDirectory = new ConnectionsDirectory({
     ino: connectionsIno,
-    owner,
+    access,
     timeMs,
     newInode,
     invalidate: options.kernelCache
       ? (ino, { offset, length }) => session!.notifyInvalidInode(ino, offset, length ?? 0)
       : undefined,
+    // No range of its content.
+    attributesChanged: (ino) => session!.notifyInvalidInode(ino, -1, 0),
     firstId: randomBytes(6).readUIntBE(0, 6),
     fileNamed: (name) => root.fileNamed(name),
     openMax: limits.connectionsMax,
   });
-  const root = new RootDirectory({ ino: ROOT_INO, owner, timeMs, connections, newInode });
+  const root = new RootDirectory({ ino: ROOT_INO, access, timeMs, connections, newInode });
   inodes.addPermanent(root);
   inodes.addPermanent(connections);
   inodes.addPermanent(root.snapshots);
@@ -112,32 +123,33 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
       const snapshot = new Snapshot({
         ino: newInode(),
         version: DatabaseVersion.shown(store, namespace, pinned),
-        owner,
+        namespaceName: entry.namespaceName,
+        access,
         open: () => store.openVersion(namespace, pinned.version),
         dropped: () => {},
       });
       root.addSnapshot(entry.name, snapshot);
       inodes.addPermanent(snapshot);
     } else {
-      const file = new MountedFile({ ...entry, owner: entry.owner, store, log, spill, space, writerWaits, nowMs });
+      const { owner } = entry;
+      const file = new MountedFile({ ...entry, owner, store, log, spill, space, writerWaits, nowMs, observer });
       inodes.addPermanent(root.addDatabase(file));
     }
   }
 
   store.pinSnapshots(() => versionsRead(connections.connections(), options.entries));
-  const { spaceDirectory, intercept } = options;
   const handlesMax = limits.connectionsMax * HANDLES_PER_CONNECTION;
-  const dispatcher = new Dispatcher({ inodes, log, handlesMax, spaceDirectory, intercept });
+  const dispatcher = new Dispatcher({ inodes, log, handlesMax, spaceDirectory, intercept, observer });
   const ended = new Promise<void>((resolve, reject) => {
     try {
       session = Session.mount(
         {
           mountpoint: options.mountpoint,
-          fsName: 'mvfuse',
+          fsName: options.source ?? 'mvfuse',
           subtype: 'mvfuse',
           allowOther: options.allowOther,
-          // Others are held to the modes that the files show.
-          defaultPermissions: options.allowOther,
+          // Others are held to the modes that the files show, and so is everybody when those were chosen.
+          defaultPermissions: options.allowOther || options.access !== undefined,
           readOnly: options.readOnly,
           writeBytesMax: FUSE_WRITE_BYTES_MAX,
           queueLengthMax: limits.queueLengthMax,
@@ -172,7 +184,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
     files: await filesStatus(root.files(), connections.connections()),
     limits: usage(),
   });
-  return { ended, status, close: () => closeMount(session!, connections, log, ended) };
+  return { ended, status, usage, close: () => closeMount(session!, connections, log, ended) };
 }
 
 /** What connections read, and names that show one version; other versions are kept while they are open. */

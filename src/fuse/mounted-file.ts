@@ -3,6 +3,7 @@
 import type { Logger } from 'pino';
 import { isMvfuseError } from '../errors.js';
 import type { Moment } from '../moment.js';
+import type { MountObserver } from '../observers.js';
 import type { Header } from '../sqlite/header.js';
 import { LOCK_PREFIX, lockedError } from '../store/maintenance-lock.js';
 import type { PageStore } from '../store/page-store.js';
@@ -28,6 +29,7 @@ export interface MountedFileOptions {
   readonly space: SpaceBudget;
   readonly writerWaits: WriterWaits;
   readonly log: Logger;
+  readonly observer?: MountObserver | undefined;
   /** A monotonic clock in milliseconds. */
   readonly nowMs: () => number;
 }
@@ -91,14 +93,18 @@ export class MountedFile {
     return this.#store.resolve(this.namespace, moment);
   }
 
-  /** To be called with the write lock held: resolves when nobody else can write. @throws BUSY */
-  async acquireLease(): Promise<void> {
+  /** To be called with the write lock held: resolves with the head when nobody else can write. @throws BUSY */
+  async acquireLease(): Promise<Head> {
     try {
       await this.#store.acquireLease(this.namespace, this.writerWaits.waitMsMax);
-      const lock = await this.#store.maintenanceLock(this.namespace);
+      const { head, lock } = await this.#store.state(this.namespace);
       if (lock !== undefined && lock.owner !== this.owner) throw lockedError(this.namespaceName, lock);
+      return head;
     } catch (error) {
-      if (isMvfuseError(error, 'BUSY')) this.log.info({ reason: error.message }, 'busy');
+      if (isMvfuseError(error, 'BUSY')) {
+        this.log.info({ reason: error.message }, 'busy');
+        this.#options.observer?.writerRefused(this.namespace, 'elsewhere');
+      }
       throw error;
     }
   }
@@ -137,9 +143,15 @@ export class MountedFile {
     this.log.info({ version: head.version, pages: pageCount, bytes, ms: Math.round(ms * 100) / 100 }, 'commit');
   }
 
+  /** A connection came to write with a snapshot that is not the newest version any more. */
+  countConflict(): void {
+    this.#options.observer?.writerRefused(this.namespace, 'conflict');
+  }
+
   /** Tells once for each holder whom a connection found in its way, and once each time that one stays there. */
   logBusy(asker: Writer, pid: number | undefined): void {
     const { holder, heldMs, heldSinceMs: sinceMs } = this.writeLock;
+    this.#options.observer?.writerRefused(this.namespace, 'busy');
     if (holder === undefined) return;
     const told = this.#toldBusy.get(asker);
     const known = told?.holder === holder && told.pid === holder.pid;

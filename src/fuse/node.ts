@@ -2,8 +2,10 @@
 // the errno that a program expects from a filesystem that does not do such a thing.
 
 import type { Attributes, DirectoryEntry, SetattrRequest } from '../native/binding.js';
+import type { Owner } from './access.js';
 import type { Connection } from './connection.js';
 import { RequestError } from './errno.js';
+import { type ExtendedAttributes, NO_ATTRIBUTES } from './extended-attributes.js';
 
 declare const inodeNumberBrand: unique symbol;
 /** Names an inode towards the kernel; never given out twice while the daemon runs. */
@@ -35,11 +37,6 @@ export interface OpenMode {
   readonly truncate: boolean;
 }
 
-export interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-}
-
 /** A child under a name that the kernel is to remember for another time than its node says. */
 export interface Named {
   readonly node: Node;
@@ -67,6 +64,10 @@ export abstract class Node {
   }
 
   abstract attributes(): Promise<Attributes>;
+
+  async extendedAttributes(): Promise<ExtendedAttributes> {
+    return NO_ATTRIBUTES;
+  }
 
   /** The child, or for how long the kernel may remember that there is none. */
   async lookup(_name: string): Promise<Node | Named | { absentTtlMs: number }> {

@@ -6,6 +6,7 @@
 // that is cut off in the middle is never committed, nor is anything of which a write was refused.
 
 import { CHANGE_COUNTER_AT, HEADER_BYTES, isWhole, readHeader } from '../sqlite/header.js';
+import type { Head } from '../store/types.js';
 import type { Writer } from '../store/write-lock.js';
 import type { Version } from '../version.js';
 import { planCommit } from './commit-plan.js';
@@ -74,11 +75,16 @@ export class PlainAccess implements Writer {
     for (const handle of this.#handles.values()) handle.pinned = undefined;
   }
 
-  /** What stat shows: the dirty set, the version that the handle opened last reads, or the newest. */
+  /** What stat shows: the dirty set, or the head as below. */
   async state(): Promise<{ sizeBytes: number; timeMs: number }> {
+    const { sizeBytes, timeMs } = await this.head();
+    return { sizeBytes: this.#dirty?.sizeBytes ?? sizeBytes, timeMs };
+  }
+
+  /** The version that is written to, that the handle opened last reads, or the newest. */
+  async head(): Promise<Head> {
     const handle = [...this.#handles.values()].at(-1);
-    const version = this.#base ?? this.#pinned(handle) ?? (await this.file.newest());
-    return { sizeBytes: this.#dirty?.sizeBytes ?? version.sizeBytes, timeMs: version.head.timeMs };
+    return (this.#base ?? this.#pinned(handle) ?? (await this.file.newest())).head;
   }
 
   async pieces(fh: number, offset: number, length: number): Promise<Buffer[]> {

@@ -2,25 +2,17 @@
 
 import type { Attributes, DirectoryEntry } from '../native/binding.js';
 import { LOCK_PREFIX } from '../store/maintenance-lock.js';
+import { type Access, directoryMode } from './access.js';
 import { CONNECTIONS_DIRECTORY, type ConnectionsDirectory, DatabaseLink } from './connections-directory.js';
 import type { MountedFile } from './mounted-file.js';
-import {
-  directoryAttributes,
-  type InodeNumber,
-  type Named,
-  Node,
-  type Owner,
-  S_IFLNK,
-  S_IFREG,
-  TTL_LONG_MS,
-} from './node.js';
+import { directoryAttributes, type InodeNumber, type Named, Node, S_IFLNK, S_IFREG, TTL_LONG_MS } from './node.js';
 import type { Snapshot } from './snapshot.js';
 import { SNAPSHOTS_DIRECTORY, SnapshotsDirectory } from './snapshots-directory.js';
 import { VersionFiles } from './version-files.js';
 
 export interface RootOptions {
   readonly ino: InodeNumber;
-  readonly owner: Owner;
+  readonly access: Access;
   readonly timeMs: number;
   readonly connections: ConnectionsDirectory;
   readonly newInode: () => InodeNumber;
@@ -39,9 +31,9 @@ export class RootDirectory extends Node {
     super(options.ino);
     this.#options = options;
     this.#versions = new VersionFiles(options);
-    const { owner, timeMs, newInode } = options;
+    const { access, timeMs, newInode } = options;
     const files = (): Iterable<MountedFile> => this.files();
-    this.snapshots = new SnapshotsDirectory(newInode(), { owner, timeMs, newInode, versions: this.#versions, files });
+    this.snapshots = new SnapshotsDirectory(newInode(), { access, timeMs, newInode, versions: this.#versions, files });
   }
 
   addDatabase(file: MountedFile): DatabaseLink {
@@ -64,7 +56,8 @@ export class RootDirectory extends Node {
   }
 
   override async attributes(): Promise<Attributes> {
-    return directoryAttributes(this.ino, this.#options.owner, 0o755, this.#options.timeMs);
+    const { access, timeMs } = this.#options;
+    return directoryAttributes(this.ino, access, directoryMode(access), timeMs);
   }
 
   override async lookup(name: string): Promise<Node | Named | { absentTtlMs: number }> {

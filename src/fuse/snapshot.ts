@@ -2,14 +2,17 @@
 
 import type { Attributes } from '../native/binding.js';
 import type { OpenVersion } from '../store/page-store.js';
+import { type Access, snapshotMode } from './access.js';
 import type { DatabaseVersion } from './database-version.js';
 import { RequestError } from './errno.js';
-import { type CachePolicy, fileAttributes, type InodeNumber, Node, type OpenMode, type Owner } from './node.js';
+import { type ExtendedAttributes, versionAttributes } from './extended-attributes.js';
+import { type CachePolicy, fileAttributes, type InodeNumber, Node, type OpenMode } from './node.js';
 
 export interface SnapshotOptions {
   readonly ino: InodeNumber;
+  readonly namespaceName: string;
   readonly version: DatabaseVersion;
-  readonly owner: Owner;
+  readonly access: Access;
   /** Keeps the version while a handle is open. @throws GONE when it was removed */
   readonly open: () => Promise<OpenVersion>;
   /** Called when the kernel has forgotten the file. */
@@ -27,9 +30,14 @@ export class Snapshot extends Node {
   }
 
   override async attributes(): Promise<Attributes> {
-    const { version, owner } = this.#options;
+    const { version, access } = this.#options;
     const { sizeBytes, timeMs } = version.head;
-    return fileAttributes(this.ino, owner, 0o444, sizeBytes, timeMs);
+    return fileAttributes(this.ino, access, snapshotMode(access), sizeBytes, timeMs);
+  }
+
+  override async extendedAttributes(): Promise<ExtendedAttributes> {
+    const { namespaceName, version } = this.#options;
+    return versionAttributes(namespaceName, version.head);
   }
 
   /** SQLite takes EACCES for "open it read-only then", and reports writes as SQLITE_READONLY. */

@@ -5,17 +5,9 @@
 import { SNAPSHOTS_LISTED_MAX } from '../limits.js';
 import type { Attributes, DirectoryEntry } from '../native/binding.js';
 import type { Head } from '../store/types.js';
+import { type Access, directoryMode } from './access.js';
 import type { MountedFile } from './mounted-file.js';
-import {
-  directoryAttributes,
-  type InodeNumber,
-  type Named,
-  Node,
-  type Owner,
-  S_IFDIR,
-  S_IFREG,
-  TTL_LONG_MS,
-} from './node.js';
+import { directoryAttributes, type InodeNumber, type Named, Node, S_IFDIR, S_IFREG, TTL_LONG_MS } from './node.js';
 import type { VersionFiles } from './version-files.js';
 
 export const SNAPSHOTS_DIRECTORY = '.snapshots';
@@ -23,7 +15,7 @@ export const SNAPSHOTS_DIRECTORY = '.snapshots';
 const UNKNOWN_INO = 0xffff_ffff;
 
 export interface SnapshotsOptions {
-  readonly owner: Owner;
+  readonly access: Access;
   readonly timeMs: number;
   readonly newInode: () => InodeNumber;
   readonly versions: VersionFiles;
@@ -40,8 +32,8 @@ export class SnapshotsDirectory extends Node {
   }
 
   override async attributes(): Promise<Attributes> {
-    const { owner, timeMs } = this.#options;
-    return directoryAttributes(this.ino, owner, 0o555, timeMs);
+    const { access, timeMs } = this.#options;
+    return directoryAttributes(this.ino, access, directoryMode(access) & 0o555, timeMs);
   }
 
   override async lookup(name: string): Promise<Node | { absentTtlMs: number }> {
@@ -81,8 +73,9 @@ class SnapshotDirectory extends Node {
 
   /** As old as the newest version. */
   override async attributes(): Promise<Attributes> {
+    const { access } = this.#options;
     const { timeMs } = await this.#file.head();
-    return directoryAttributes(this.ino, this.#options.owner, 0o555, timeMs);
+    return directoryAttributes(this.ino, access, directoryMode(access) & 0o555, timeMs);
   }
 
   override async lookup(name: string): Promise<Named | { absentTtlMs: number }> {

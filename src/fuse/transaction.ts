@@ -106,10 +106,10 @@ export class Transaction implements Writer {
     }
     this.pid = pid;
     try {
-      await this.file.acquireLease();
-      const head = await this.file.head();
+      const head = await this.file.acquireLease();
       if (head.version !== this.#base!.head.version) {
         writeLock.releaseReserved(this);
+        this.file.countConflict();
         throw new RequestError('EAGAIN', 'the snapshot is older than the head');
       }
     } catch (error) {

@@ -6,15 +6,16 @@
 import { isMvfuseError } from '../errors.js';
 import { parseMoment } from '../moment.js';
 import type { Head } from '../store/types.js';
+import type { Access } from './access.js';
 import type { MountedFile } from './mounted-file.js';
-import type { InodeNumber, Named, Owner } from './node.js';
+import type { InodeNumber, Named } from './node.js';
 import { Snapshot } from './snapshot.js';
 
 /** How long the kernel may believe that a version is still there. */
 const VERSION_TTL_MS = 1_000;
 
 export interface VersionFilesOptions {
-  readonly owner: Owner;
+  readonly access: Access;
   readonly newInode: () => InodeNumber;
 }
 
@@ -50,11 +51,12 @@ export class VersionFiles {
     const key = keyOf(file, head.version);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const { newInode, owner } = this.#options;
+    const { newInode, access } = this.#options;
     const snapshot = new Snapshot({
       ino: newInode(),
       version: file.shown(head),
-      owner,
+      namespaceName: file.namespaceName,
+      access,
       open: () => file.store.openVersion(file.namespace, head.version),
       dropped: () => this.#known.delete(key),
     });

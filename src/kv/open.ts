@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { MvfuseError } from '../errors.js';
 import { EmbeddedEngine, type EngineOptions } from './embedded-engine.js';
 import type { Engine } from './engine.js';
-import { FDB_URL_PREFIX } from './foundationdb/location.js';
+import { FDB_URL_PREFIX, identityOf, parseLocation } from './foundationdb/location.js';
 
 const SQLITE_PREFIX = 'sqlite:';
 
@@ -30,6 +30,11 @@ export async function openEngine(url: string, options: EngineOptions): Promise<E
     'INVALID_ARGUMENT',
     `"${url}" is not the URL of a store: use sqlite:<directory>, fdb:<cluster file> or memory:`,
   );
+}
+
+/** The same for all URLs of one store that several processes have open. @throws INVALID_ARGUMENT */
+export function storeIdentity(url: string): string {
+  return isShared(url) ? identityOf(parseLocation(url)) : (storeDirectory(url) ?? url);
 }
 
 /** Whether several processes have the store open at once. */

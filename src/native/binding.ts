@@ -30,3 +30,4 @@ export type Session = Native.Session;
 export const OPEN_DIRECT_IO = native.OPEN_DIRECT_IO;
 export const OPEN_KEEP_CACHE = native.OPEN_KEEP_CACHE;
 export const bootTimeMs = native.bootTimeMs;
+export const sendDatagram = native.sendDatagram;

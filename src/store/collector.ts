@@ -51,6 +51,18 @@ export interface Collected {
   readonly bytes: number;
 }
 
+/** How much one step does, so that it takes a few milliseconds. */
+export interface CollectLimits {
+  /** Changelog entries, and pages, that it follows. */
+  readonly collectEntriesMax: number;
+  readonly collectPagesMax: number;
+}
+
+export const COLLECT_LIMITS: CollectLimits = {
+  collectEntriesMax: COLLECT_ENTRIES_MAX,
+  collectPagesMax: COLLECT_PAGES_MAX,
+};
+
 /** Removed versions' entries of the changelog that one step may clear after a look at every page. */
 const HELD_ENTRIES_MAX = 1_000;
 const LAST_PAGE = 0xffff_ffff as PageNumber;
@@ -68,6 +80,7 @@ interface Scope {
   readonly held: readonly Version[];
   /** At least up to the watermark. */
   readonly history: NamespaceHistory;
+  readonly limits: CollectLimits;
 }
 
 /**
@@ -78,6 +91,7 @@ export async function collectStep(
   engine: Engine,
   namespace: NamespaceId,
   open: () => readonly Version[],
+  limits: CollectLimits,
 ): Promise<Step> {
   const { value } = await engine.transact(
     async (transaction): Promise<Step> => {
@@ -89,7 +103,7 @@ export async function collectStep(
       if (watermark === ZERO_VERSION || watermark === EVERYTHING_GONE) return { isDone: true, versions: 0, bytes: 0 };
       await clearDeadPins(transaction, namespace);
       const history = await continueHistory(transaction, namespace, EMPTY_HISTORY, watermark);
-      const scope = { namespace, watermark, held: heldBefore(held, watermark), history };
+      const scope = { namespace, watermark, held: heldBefore(held, watermark), history, limits };
       const record = continueFrom(bytes === undefined ? NOTHING : decodeCollected(bytes), scope.held);
       const isOver = !record.isSweeping && record.upTo === watermark;
       if (isOver && bytes?.equals(encodeCollected(record))) return { isDone: true, versions: 0, bytes: 0 };
@@ -128,15 +142,15 @@ async function followChanges(
   scope: Scope,
   record: CollectedRecord,
 ): Promise<Step & { record: CollectedRecord }> {
-  const { namespace, watermark } = scope;
+  const { namespace, watermark, limits } = scope;
   const { begin, end } = logRangeFrom(namespace, record.upTo);
-  const entries = await transaction.getRange(begin, end, { limit: COLLECT_ENTRIES_MAX });
+  const entries = await transaction.getRange(begin, end, { limit: limits.collectEntriesMax });
   const changes = entries
     .map(({ key, value }) => ({ version: versionOfKey(key), ...decodeChange(value) }))
     .filter(({ version }) => version <= watermark);
   const due = changes.filter(({ version }) => version > record.upTo);
   let { upTo, cursor } = record;
-  let pagesLeft = COLLECT_PAGES_MAX;
+  let pagesLeft = limits.collectPagesMax;
   for (const change of due) {
     const followed = await followChange(transaction, scope, change, cursor, pagesLeft);
     pagesLeft -= followed.pages;
@@ -211,7 +225,7 @@ async function sweepOn(
   scope: Scope,
   record: CollectedRecord,
 ): Promise<Step & { record: CollectedRecord }> {
-  const { cursor } = await sweepPages(transaction, scope, record.cursor + 1, COLLECT_PAGES_MAX);
+  const { cursor } = await sweepPages(transaction, scope, record.cursor + 1, scope.limits.collectPagesMax);
   if (cursor !== 0) return { isDone: false, versions: 0, bytes: 0, record: { ...record, cursor } };
   const { begin } = logRange(scope.namespace);
   const entries = await transaction.getRange(begin, logKey(scope.namespace, record.upTo), { limit: HELD_ENTRIES_MAX });
@@ -286,9 +300,12 @@ async function tidy(transaction: Transaction, { namespace, held, history }: Scop
     if (left === undefined) transaction.clear(bulkKey(namespace, version));
   }
   const meta = await transaction.get(metaKey(namespace));
-  // In a fork a cut hides pages of the parent's.
-  if (meta === undefined || decodeMeta(meta).parent !== undefined) return;
-  for (const { version } of history.shrinks) {
-    if (version <= upTo && !held.some((kept) => kept < version)) transaction.clear(shrinkKey(namespace, version));
+  if (meta === undefined) return;
+  const over = history.shrinks.filter(({ version }) => version <= upTo && !held.some((kept) => kept < version));
+  // In a fork a cut goes on hiding its parent's pages: the deepest one hides what all of them do.
+  const isFork = decodeMeta(meta).parent !== undefined;
+  const deepest = over.reduce((a, b) => (b.lastPage < a.lastPage ? b : a), over[0]!);
+  for (const shrink of over) {
+    if (!isFork || shrink !== deepest) transaction.clear(shrinkKey(namespace, shrink.version));
   }
 }

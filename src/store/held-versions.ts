@@ -77,17 +77,21 @@ export function heldBefore(held: readonly HeldVersion[], watermark: Version): Ve
   return [...new Set(versions.filter((version) => version < watermark && version !== ZERO_VERSION))].sort();
 }
 
-/** @throws GONE when the version was removed, or may be at any moment; NOT_FOUND when the namespace was */
+/**
+ * Answers since when at the latest nothing was removed up to the version: of what lies further back, what is stored now
+ * does not tell the truth any more.
+ * @throws GONE when the version was removed, or may be at any moment; NOT_FOUND when the namespace was
+ */
 export async function requireReadable(
   transaction: ReadTransaction,
   namespace: NamespaceId,
   version: Version,
   open: readonly Version[],
-): Promise<void> {
+): Promise<Version> {
   const watermark = await readWatermark(transaction, namespace);
-  if (version >= watermark) return;
+  if (version >= watermark) return watermark;
   if (watermark === EVERYTHING_GONE) throw new MvfuseError('NOT_FOUND', `namespace ${namespace} was deleted`);
   const held = await readHeld(transaction, namespace, open);
-  if (held.some((hold) => hold.version === version)) return;
+  if (held.some((hold) => hold.version === version)) return version;
   throw new MvfuseError('GONE', `version ${version} was removed: the oldest that is kept is ${watermark}`);
 }

@@ -4,9 +4,10 @@
 // does not have is read in one engine transaction, all pages at once, which also sees that the version was not removed. From an engine that is elsewhere, pages that are read in order bring those that come
 // next along with them.
 
-import { MvfuseError } from '../errors.js';
+import { isMvfuseError, MvfuseError } from '../errors.js';
 import type { Engine, ReadTransaction } from '../kv/engine.js';
 import { READ_AHEAD_PAGES_MAX, READ_PAGES_MAX } from '../limits.js';
+import type { StoreObserver } from '../observers.js';
 import { type Version, ZERO_VERSION } from '../version.js';
 import { pageRangeUpTo, stagePageKey, versionOfKey } from './keys.js';
 import type { Lineages } from './lineage.js';
@@ -21,6 +22,16 @@ interface Image {
   readonly stored: Buffer;
 }
 
+/** A page's content, and since which version it is that. */
+interface Loaded {
+  readonly page: PageNumber;
+  /** Since when it has been the content, as far as what is stored now tells. */
+  readonly from: Version;
+  /** Whether the namespace has an image of the page, rather than none that can be seen. */
+  readonly isOwn: boolean;
+  readonly content: Buffer;
+}
+
 /** A namespace at a version, with what its pages are read by. */
 interface Layer {
   readonly namespace: NamespaceId;
@@ -33,8 +44,13 @@ export interface PageReaderOptions {
   readonly cache: PageCache;
   readonly histories: NamespaceHistories;
   readonly lineages: Lineages;
-  /** @throws GONE when the version was removed, as the transaction sees it */
-  readonly requireReadable: (transaction: ReadTransaction, namespace: NamespaceId, version: Version) => Promise<void>;
+  readonly observer?: StoreObserver | undefined;
+  /** As in held-versions.ts. @throws GONE when the version was removed, as the transaction sees it */
+  readonly requireReadable: (
+    transaction: ReadTransaction,
+    namespace: NamespaceId,
+    version: Version,
+  ) => Promise<Version>;
 }
 
 /** Pages of a namespace that are read in order. */
@@ -45,15 +61,19 @@ interface Run {
 }
 
 export class PageReader {
+  /** Pages that were asked for: those that were in memory, and the others. */
+  readonly counts = { hits: 0, misses: 0 };
   readonly #engine: Engine;
   readonly #cache: PageCache;
   readonly #histories: NamespaceHistories;
   readonly #lineages: Lineages;
   readonly #requireReadable: PageReaderOptions['requireReadable'];
+  readonly #observer: StoreObserver | undefined;
   readonly #zeros = new Map<number, Buffer>();
   readonly #runs = new Map<NamespaceId, Run>();
 
-  constructor({ engine, cache, histories, lineages, requireReadable }: PageReaderOptions) {
+  constructor({ engine, cache, histories, lineages, requireReadable, observer }: PageReaderOptions) {
+    this.#observer = observer;
     this.#engine = engine;
     this.#cache = cache;
     this.#histories = histories;
@@ -70,10 +90,25 @@ export class PageReader {
       return page > count ? this.#zerosOf(head.pageBytes) : this.#cache.get(namespace, page, head.version);
     });
     const missing = new Set(pages.filter((_, index) => contents[index] === undefined));
+    this.counts.hits += contents.length - missing.size;
     if (missing.size === 0) return contents as Buffer[];
+    this.counts.misses += missing.size;
     const ahead = this.#engine.roundTrips === undefined ? [] : this.#ahead(namespace, head, [...missing]);
-    const loaded = await this.#load(namespace, head, [...missing], ahead);
+    const loaded = await this.#observed(missing.size, () => this.#load(namespace, head, [...missing], ahead));
     return contents.map((content, index) => content ?? loaded.get(pages[index]!)!);
+  }
+
+  async #observed<T>(count: number, load: () => Promise<T>): Promise<T> {
+    if (this.#observer === undefined) return load();
+    const startMs = performance.now();
+    try {
+      const loaded = await load();
+      this.#observer.pagesRead(count, performance.now() - startMs);
+      return loaded;
+    } catch (error) {
+      this.#observer.failed('read', isMvfuseError(error) ? error.code : 'INTERNAL');
+      throw error;
+    }
   }
 
   #load(
@@ -84,16 +119,23 @@ export class PageReader {
   ): Promise<Map<PageNumber, Buffer>> {
     return this.#engine.read(
       async (transaction) => {
-        const [layers] = await Promise.all([
-          this.#layers(transaction, namespace, head.version),
-          this.#requireReadable(transaction, namespace, head.version),
-        ]);
-        const load = (page: PageNumber): Promise<Buffer> => this.#loadPage(transaction, layers, head, page);
-        // Nobody asked for them yet: what is wrong with one concerns whoever does.
+        // Asked together with the pages: one round trip. Nothing is given out, or kept, before the answer is here.
+        const readable = this.#requireReadable(transaction, namespace, head.version);
+        readable.catch(() => undefined);
+        const layers = await this.#layers(transaction, namespace, head.version);
+        const load = (page: PageNumber): Promise<Loaded> => this.#loadPage(transaction, layers, head.pageBytes, page);
+        // Nobody asked for those ahead yet: what is wrong with one concerns whoever does.
         const brought = Promise.allSettled(ahead.map(load));
-        const loaded = await Promise.all(pages.map(async (page) => [page, await load(page)] as const));
-        await brought;
-        return new Map(loaded);
+        const loading = Promise.all(pages.map(load));
+        // What is wrong with a page of a removed version is that the version was removed.
+        const [whole] = await Promise.all([readable, loading.catch(() => undefined)]);
+        const loaded = await loading;
+        const broughtAlong = (await brought).flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+        for (const { page, from, isOwn, content } of [...loaded, ...broughtAlong]) {
+          // Where it has no image of its own, it may have had one before, which was removed with the cut that hid it.
+          this.#cache.put(namespace, page, isOwn || from > whole ? from : whole, head.version, content);
+        }
+        return new Map(loaded.map(({ page, content }) => [page, content]));
       },
       { atLeast: head.version },
     );
@@ -126,24 +168,21 @@ export class PageReader {
   async #loadPage(
     transaction: ReadTransaction,
     layers: readonly Layer[],
-    { pageBytes, version }: Head,
+    pageBytes: number,
     page: PageNumber,
-  ): Promise<Buffer> {
-    const { namespace } = layers[0]!;
-    let from: Version | undefined;
-    let content: Buffer | undefined;
+  ): Promise<Loaded> {
+    const zeros = this.#zerosOf(pageBytes);
     for (const layer of layers) {
       const image = await findImage(transaction, layer, page);
       const hidden = hiddenSince(layer.history, page, image?.version ?? ZERO_VERSION, layer.version);
       if (image === undefined && hidden === undefined) continue;
       // To the reader of a fork, what is older than the fork was there from the beginning.
-      from = layer === layers[0] ? (hidden ?? image!.version) : ZERO_VERSION;
-      if (hidden === undefined) content = decode(image!, pageBytes, layer, page);
-      break;
+      const isOwn = layer === layers[0];
+      if (hidden !== undefined) return { page, from: isOwn ? hidden : ZERO_VERSION, isOwn: false, content: zeros };
+      const content = decode(image!, pageBytes, layer, page);
+      return { page, from: isOwn ? image!.version : ZERO_VERSION, isOwn, content };
     }
-    content ??= this.#zerosOf(pageBytes);
-    this.#cache.put(namespace, page, from ?? ZERO_VERSION, version, content);
-    return content;
+    return { page, from: ZERO_VERSION, isOwn: false, content: zeros };
   }
 
   #zerosOf(pageBytes: number): Buffer {

@@ -6,13 +6,15 @@ import { isMvfuseError, MvfuseError } from '../errors.js';
 import type { ClusterStatus, Engine, RoundTrips } from '../kv/engine.js';
 import { CHANGES_READ_MAX, COMMIT_BYTES_MAX, STAGE_CHUNK_BYTES_MAX, STORE_CLOSE_WAIT_MS_MAX } from '../limits.js';
 import type { Moment } from '../moment.js';
+import type { StoreObserver } from '../observers.js';
 import { settledWithin } from '../settle.js';
 import { type Version, ZERO_VERSION } from '../version.js';
 import { changedPages } from './changed-pages.js';
+import type { CollectLimits } from './collector.js';
 import { type CommitLimits, type CommittedMember, Committer, shrunkPage } from './commit.js';
 import { forkNamespace, isForkedOut } from './fork.js';
 import { requireFormat } from './format.js';
-import { type ForeignCommit, Heads } from './heads.js';
+import { type ForeignCommit, Heads, type NamespaceState } from './heads.js';
 import { readHeld, requireReadable } from './held-versions.js';
 import { type HostStatus, readHosts } from './hosts.js';
 import { logRangeAfter, versionOfKey } from './keys.js';
@@ -53,7 +55,7 @@ import type {
   RetentionPolicy,
   Tag,
 } from './types.js';
-import { type HostOptions, WriteLeases } from './write-leases.js';
+import { type HostOptions, type SignOfLife, WriteLeases } from './write-leases.js';
 import { WriteLock } from './write-lock.js';
 
 export interface PageStoreOptions {
@@ -69,8 +71,9 @@ export interface PageStoreOptions {
   readonly soleOwner?: boolean;
   /** Set where several processes share the store: then who writes needs the namespace's write lease. */
   readonly host?: HostOptions | undefined;
-  /** Smaller ones make bulk commits cheap to test. */
-  readonly limits?: Partial<CommitLimits>;
+  readonly observer?: StoreObserver | undefined;
+  /** Smaller ones make bulk commits, and collections in many steps, cheap to test. */
+  readonly limits?: Partial<CommitLimits & CollectLimits>;
 }
 
 /** A version that is kept until it is closed. */
@@ -103,10 +106,12 @@ export class PageStore {
   readonly retention: Retention;
   /** Whether the engine may have committed something that nobody was told of. */
   #doubtful = false;
+  readonly #observer: StoreObserver | undefined;
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
-  private constructor({ engine, clock, cacheBytesMax, soleOwner = true, host, limits }: PageStoreOptions) {
+  private constructor({ engine, clock, cacheBytesMax, soleOwner = true, host, limits, observer }: PageStoreOptions) {
+    this.#observer = observer;
     this.#engine = engine;
     this.#clock = clock;
     this.#heads = new Heads({
@@ -121,6 +126,7 @@ export class PageStore {
       clock,
       openVersions: this.#openVersions,
       isShared: host !== undefined || !soleOwner,
+      limits,
       ...(this.#leases === undefined ? {} : { forgetSilent: () => this.#leases!.forgetSilent() }),
     });
     this.#reader = new PageReader({
@@ -128,6 +134,7 @@ export class PageStore {
       cache: this.#cache,
       histories: this.#histories,
       lineages: new Lineages(),
+      observer,
       requireReadable: (transaction, namespace, version) =>
         requireReadable(transaction, namespace, version, this.retention.open(namespace)),
     });
@@ -310,9 +317,14 @@ export class PageStore {
 
   // --- maintenance locks
 
+  /** The head and the maintenance lock that are there now. @throws NOT_FOUND */
+  state(namespace: NamespaceId): Promise<NamespaceState> {
+    return this.#heads.state(namespace);
+  }
+
   /** The lock that is there now. */
   async maintenanceLock(namespace: NamespaceId): Promise<MaintenanceLock | undefined> {
-    return (await this.#heads.state(namespace)).lock;
+    return (await this.state(namespace)).lock;
   }
 
   /**
@@ -404,6 +416,21 @@ export class PageStore {
     return this.#engine.cluster?.();
   }
 
+  /** Pages that were asked for since the store was opened: those that were in memory, and the others. */
+  get pageCounts(): { readonly hits: number; readonly misses: number } {
+    return this.#reader.counts;
+  }
+
+  /** How many write leases this process has; undefined where it has the store alone. */
+  get leaseCount(): number | undefined {
+    return this.#leases?.count;
+  }
+
+  /** How long others that share the store have seen nothing of this daemon; undefined without others, and without a mount. */
+  get signOfLife(): SignOfLife | undefined {
+    return this.#leases?.signOfLife;
+  }
+
   /** See Engine.roundTrips. */
   get roundTrips(): RoundTrips | undefined {
     return this.#engine.roundTrips;
@@ -420,7 +447,9 @@ export class PageStore {
    *   given; LIMIT, NO_SPACE, STORE_FAILED, and what a page source throws
    */
   commit(requests: readonly CommitRequest[]): Promise<Commit[]> {
-    return this.#track(this.#commit(requests));
+    return this.#track(
+      this.#observer === undefined ? this.#commit(requests) : this.#observed(requests, this.#observer),
+    );
   }
 
   /** The pages that differ between two versions, both committed here not long ago; otherwise 'all'. */
@@ -515,6 +544,19 @@ export class PageStore {
     await this.#engine.close();
   }
 
+  async #observed(requests: readonly CommitRequest[], observer: StoreObserver): Promise<Commit[]> {
+    const startMs = performance.now();
+    try {
+      const commits = await this.#commit(requests);
+      const done = commits.map((commit, index) => ({ namespace: requests[index]!.namespace, commit }));
+      observer.committed(done, performance.now() - startMs);
+      return commits;
+    } catch (error) {
+      observer.failed('commit', isMvfuseError(error) ? error.code : 'INTERNAL');
+      throw error;
+    }
+  }
+
   async #commit(requests: readonly CommitRequest[]): Promise<Commit[]> {
     let commits: Commit[] = [];
     const commit = async (): Promise<Version | undefined> => {
@@ -566,6 +608,7 @@ export class PageStore {
     return new WriteLeases({
       engine: this.#engine,
       host,
+      observer: this.#observer,
       lockOf: (namespace) => this.writeLock(namespace),
       snapshots: () => this.#openVersions.all(),
       look: (transaction, namespace) => this.#heads.look(transaction, namespace),

@@ -11,7 +11,7 @@ import { keyAfter } from '../kv/bytes.js';
 import type { Engine, ReadTransaction } from '../kv/engine.js';
 import { REMOVED_KEYS_MAX, RETENTION_GRACE_MS } from '../limits.js';
 import { type Version, versionToBytes, ZERO_VERSION } from '../version.js';
-import { type Collected, collectStep } from './collector.js';
+import { COLLECT_LIMITS, type Collected, type CollectLimits, collectStep } from './collector.js';
 import { EVERYTHING_GONE, heldBefore, readHeld, readWatermark } from './held-versions.js';
 import {
   logRange,
@@ -64,6 +64,8 @@ export interface RetentionOptions {
   readonly isShared: boolean;
   /** Called before each round: signs of life of processes that are gone are to be removed. */
   readonly forgetSilent?: () => Promise<void>;
+  /** Smaller ones make long collections cheap to test. */
+  readonly limits?: Partial<CollectLimits> | undefined;
 }
 
 const LOG_PAGE_ENTRIES = 1_000;
@@ -74,15 +76,17 @@ export class Retention {
   readonly #openVersions: OpenVersions;
   readonly #isShared: boolean;
   readonly #forgetSilent: () => Promise<void>;
+  readonly #limits: CollectLimits;
   readonly #stopped = new AbortController();
   #running: Promise<void> | undefined;
   #figures: RetentionFigures = { versions: 0, bytes: 0, lastRunMs: undefined, failures: 0, lastFailure: undefined };
 
-  constructor({ engine, clock, openVersions, isShared, forgetSilent }: RetentionOptions) {
+  constructor({ engine, clock, openVersions, isShared, forgetSilent, limits }: RetentionOptions) {
     this.#engine = engine;
     this.#clock = clock;
     this.#openVersions = openVersions;
     this.#isShared = isShared;
+    this.#limits = { ...COLLECT_LIMITS, ...limits };
     this.#forgetSilent = forgetSilent ?? (async () => {});
   }
 
@@ -136,7 +140,8 @@ export class Retention {
       signal?.throwIfAborted();
       this.#stopped.signal.throwIfAborted();
       const startMs = performance.now();
-      const step = await this.#decide(() => collectStep(this.#engine, namespace, () => this.open(namespace)));
+      const open = () => this.open(namespace);
+      const step = await this.#decide(() => collectStep(this.#engine, namespace, open, this.#limits));
       isDone = step.isDone;
       versions += step.versions;
       bytes += step.bytes;

@@ -24,6 +24,7 @@ import {
   LEASE_YIELD_MS,
   PIN_MS_MAX,
 } from '../limits.js';
+import type { StoreObserver } from '../observers.js';
 import type { Version } from '../version.js';
 import { Wakeup } from '../wakeup.js';
 import type { HeadUpdate } from './heads.js';
@@ -69,6 +70,13 @@ export interface WriteLeasesOptions {
   readonly takeIn: (namespace: NamespaceId, update: HeadUpdate) => void;
   /** A lease was got with this token: nothing that was begun under an older one can be committed any more. */
   readonly onTaken: (namespace: NamespaceId, token: number) => void;
+  readonly observer?: StoreObserver | undefined;
+}
+
+/** How long a process has been silent, and after which time others may take what it has. */
+export interface SignOfLife {
+  readonly silentMs: number;
+  readonly leaseMs: number;
 }
 
 /** What a commit under a lease is checked by. */
@@ -117,6 +125,8 @@ export class WriteLeases {
   #isPresent = false;
   /** Of the last sign of life; no two are alike. */
   #beat = 0;
+  /** When the last sign of life that reached the store was sent. */
+  #seenMs: number | undefined;
   /** Whether the others can see that this process is there. */
   #registered = false;
   #beating: Promise<void> | undefined;
@@ -129,6 +139,17 @@ export class WriteLeases {
     this.#snapshots = options.snapshots;
     this.#sightings = new Sightings(options.host.bootTimeMs);
     this.#daemonSightings = new Sightings(options.host.bootTimeMs);
+  }
+
+  /** How many leases this process has. */
+  get count(): number {
+    return this.#held.size;
+  }
+
+  /** Of a process that serves a mount: how long the others have seen nothing of it. */
+  get signOfLife(): SignOfLife | undefined {
+    if (this.#snapshots === undefined || this.#seenMs === undefined) return undefined;
+    return { silentMs: this.#host.bootTimeMs() - this.#seenMs, leaseMs: this.#host.leaseMs };
   }
 
   /** Whether nobody else can have committed to the namespace by now. */
@@ -313,6 +334,7 @@ export class WriteLeases {
     this.#held.set(namespace, lease);
     this.#options.takeIn(namespace, update);
     this.#options.onTaken(namespace, token);
+    this.#options.observer?.leaseChanged('taken');
     this.#startBeating();
     this.#attend(lease).catch(() => undefined);
   }
@@ -370,10 +392,12 @@ export class WriteLeases {
     });
     value.written();
     this.#registered = true;
+    this.#seenMs = value.sentMs;
     for (const [index, lease] of leases.entries()) {
       const { token, owner } = value.records[index]!;
       if (owner !== this.daemon || token !== lease.token) {
         this.#lose(lease);
+        this.#options.observer?.leaseChanged('lost');
         continue;
       }
       lease.sureUntilMs = Math.max(lease.sureUntilMs, this.#sureUntil(value.sentMs));
@@ -446,6 +470,7 @@ export class WriteLeases {
       () => {
         this.#yieldUntilMs.set(namespace, performance.now() + LEASE_YIELD_MS);
         this.#lose(lease);
+        this.#options.observer?.leaseChanged('passed-on');
       },
       () => {
         // Perhaps it was passed on, perhaps not: the next look shows it.

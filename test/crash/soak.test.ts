@@ -14,7 +14,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { connectControl, socketPath } from '../../src/admin/control-socket.js';
+import { connectSocket } from '../../src/admin/api/client.js';
+import { embeddedSocketPath } from '../../src/admin/socket-path.js';
 import { storeDirectory } from '../../src/kv/open.js';
 import { CLIENT_ENVIRONMENT, sqlite3 } from '../support/client.js';
 import { LONG } from '../support/injection-run.js';
@@ -93,7 +94,7 @@ class CommitLog {
 
 async function measure(mount: TestMount, log: CommitLog): Promise<Record<Figure, number>> {
   const { pid } = mount.child;
-  const service = (await connectControl(socketPath(storeDirectory(mount.storeUrl)!)))!;
+  const service = (await connectSocket(embeddedSocketPath(storeDirectory(mount.storeUrl)!)))!;
   const { storeBytes, mounts } = await service.status();
   log.take(mount.log);
   const [, kibibytes] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!;

@@ -70,6 +70,8 @@ for _ in $(seq 200); do grep -q " $work/mnt fuse" /proc/self/mounts && break; sl
   sqlite3 a "PRAGMA journal_mode=PERSIST; UPDATE t SET x=3; PRAGMA journal_mode=TRUNCATE; UPDATE t SET x=4" >/dev/null
   sqlite3 a "PRAGMA journal_mode=WAL; SELECT * FROM t" >/dev/null
   ls -laL . >/dev/null
+  python3 -c 'import os; [os.getxattr("a", name) for name in os.listxattr("a")]; os.setxattr("a", "user.x", b"1")' 2>/dev/null || true
+  python3 -c 'import os; os.removexattr("a", "user.x")' 2>/dev/null || true
   stat -f . >/dev/null
   for command in 'mkdir x' 'mkfifo y' 'mv a x' 'mv -n b x' 'rmdir a' 'touch a' 'ln -s x y' 'rm nothing' 'truncate -s 0 nothing'; do
     $command 2>/dev/null || true
@@ -81,7 +83,7 @@ python3 - "$corpus/request" <<'PY'
 import collections, re, sys
 OPERATIONS = {1: 'lookup', 2: 'forget', 3: 'getattr', 4: 'setattr', 5: 'readlink', 6: 'symlink', 8: 'mknod', 9: 'mkdir',
               10: 'unlink', 11: 'rmdir', 12: 'rename', 14: 'open', 15: 'read', 16: 'write', 17: 'statfs', 18: 'release',
-              20: 'fsync', 22: 'getxattr', 25: 'flush', 26: 'init', 27: 'opendir', 28: 'readdir', 29: 'releasedir',
+              20: 'fsync', 21: 'setxattr', 22: 'getxattr', 23: 'listxattr', 24: 'removexattr', 25: 'flush', 26: 'init', 27: 'opendir', 28: 'readdir', 29: 'releasedir',
               31: 'getlk', 32: 'setlk', 33: 'setlkw', 34: 'access', 35: 'create', 36: 'interrupt', 38: 'destroy',
               42: 'batch-forget', 45: 'rename2', 46: 'lseek'}
 seen = collections.Counter()

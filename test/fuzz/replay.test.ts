@@ -31,7 +31,7 @@ test('request: every input of the corpus, under the sanitizers', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'mvfuse-fuzz-'));
   try {
     const replay = join(directory, 'replay');
-    const parser = ['init', 'parse', 'utf8'].map((name) => `native-shim/src/protocol/${name}.cc`);
+    const parser = ['init', 'parse', 'utf8', 'xattr'].map((name) => `native-shim/src/protocol/${name}.cc`);
     const flags = ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
     await compileSources(replay, flags, ['test/fuzz/replay.cc', 'test/fuzz/request.cc', ...parser]);
     const files = readCorpus('request').map(({ name }) => join(CORPUS, 'request', name));

@@ -12,6 +12,7 @@
 #include "protocol/init.h"
 #include "protocol/parse.h"
 #include "protocol/utf8.h"
+#include "protocol/xattr.h"
 
 namespace mvfuse {
 
@@ -56,10 +57,14 @@ struct OperandsCheck {
     if (size == 0) return;
     if (start < message.data || start + size > message.data + message.size) fail("bytes from outside of the message");
   }
+  void text(std::string_view text) const {
+    inside(text.data(), text.size());
+    if (text.empty() || text.find('\0') != text.npos) fail("a name that is none");
+    if (!decodesAndEncodesAlike(text)) fail("a name that is not UTF-8");
+  }
   void name(std::string_view name) const {
-    inside(name.data(), name.size());
-    if (name.empty() || name.find('/') != name.npos || name.find('\0') != name.npos) fail("a name that is none");
-    if (!decodesAndEncodesAlike(name)) fail("a name that is not UTF-8");
+    text(name);
+    if (name.find('/') != name.npos) fail("a name with a slash");
   }
   static void number(uint64_t number) {
     if (number > SAFE_INTEGER_MAX) fail("a number that JavaScript cannot hold");
@@ -109,6 +114,8 @@ struct OperandsCheck {
     if (in.data.size != stated.size) fail("written data of another size than is stated");
     range(in.offset, in.data.size);
   }
+  void operator()(const GetXattr& in) const { text(in.name); }
+  void operator()(const ListXattr&) const {}
   void operator()(const Lock& in) const {
     number(in.fh);
     number(in.start);
@@ -122,6 +129,16 @@ struct OperandsCheck {
     if ((out.flags & ~in.in.flags) != 0) fail("a flag that the kernel did not offer");
   }
 };
+
+/** What is refused unasked is about extended attributes, and never about one that a file here can have. */
+inline void checkXattrRefused(const Request& request) {
+  const int refused = refusedXattr(request);
+  const auto* get = std::get_if<GetXattr>(&request.operands);
+  const bool changes = request.header.opcode == FUSE_SETXATTR || request.header.opcode == FUSE_REMOVEXATTR;
+  const bool askable = get == nullptr ? !changes : get->name.compare(0, 5, "user.") == 0;
+  if (askable != (refused == 0)) fail("refused what is not, or handed on what is");
+  if (refused != 0 && refused != ENODATA && refused != EOPNOTSUPP && refused != ENOSYS) fail("an unknown refusal");
+}
 
 /** Extensions are not read: a request without them is the same request. */
 inline void checkExtensionsIgnored(Bytes message, const Request& request) {
@@ -155,6 +172,7 @@ inline bool checkMessage(Bytes message, Request& request) {
   OperandsCheck::number(request.header.unique);
   OperandsCheck::number(request.header.nodeid);
   std::visit(OperandsCheck{message}, request.operands);
+  checkXattrRefused(request);
   if (request.header.total_extlen != 0) checkExtensionsIgnored(message, request);
   return true;
 }

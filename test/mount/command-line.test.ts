@@ -16,6 +16,7 @@ const LIMIT_VARIABLES = [
   'MVFUSE_QUEUE_LENGTH',
   'MVFUSE_WRITER_WAIT',
 ];
+const ACCESS_VARIABLES = ['MVFUSE_UID', 'MVFUSE_GID', 'MVFUSE_MODE'];
 
 let base: string;
 let store: string;
@@ -44,7 +45,15 @@ test('--help and --version', async () => {
   assert.equal(help.status, 0);
   for (const word of ['mount', 'log', 'ns', 'Exit status']) assert.ok(help.stdout.includes(word), word);
   const mount = await mvfuse('mount', '--help');
-  for (const flag of ['--mountpoint', '--namespaces', '--store', '--no-create', '--read-only', '--allow-other']) {
+  for (const flag of [
+    '--mountpoint',
+    '--namespaces',
+    '--store',
+    '--no-create',
+    '--read-only',
+    '--allow-other',
+    '--mode',
+  ]) {
     assert.ok(mount.stdout.includes(flag), flag);
   }
   for (const name of [
@@ -53,6 +62,7 @@ test('--help and --version', async () => {
     'MVFUSE_STORE',
     'MVFUSE_LOG_FORMAT',
     ...LIMIT_VARIABLES,
+    ...ACCESS_VARIABLES,
   ]) {
     assert.ok(mount.stdout.includes(name), name);
   }
@@ -88,6 +98,18 @@ test('bad input gives one clear sentence and status 2', async () => {
   );
   await refused(2, /'--max-connections <count>' .* is not a whole number/, ...mounting, '--max-connections', '0');
   await refused(2, /'--writer-wait <time>' .* is not a time/, ...mounting, '--writer-wait', '10');
+  for (const mode of ['888', '755', '64', '044', '1644', 'rw']) {
+    await refused(2, /'--mode <octal>' .* is not the mode of a database/, ...mounting, '--mode', mode);
+  }
+  await refused(
+    2,
+    /'--uid <user>' .* is neither a number nor the name of a user/,
+    ...mounting,
+    '--uid',
+    'no such user',
+  );
+  await refused(2, /'--gid <group>' .* is neither a number nor the name of a group/, ...mounting, '--gid', '-1x');
+  await refused(2, /'--uid <user>' .* is not a user or group number/, ...mounting, '--uid', '4294967295');
   await refused(2, /lies inside the mount point/, '--mountpoint', base, '--namespaces', 'a=x', '--store', store);
   await refused(2, /unknown option/, '--mountpoint', dir, '--namespaces', 'a=b', '--nonsense');
   await refused(2, /positive number/, 'log', 'x', '--limit', '0', '--store', store);
@@ -127,6 +149,9 @@ test('environment variables stand for flags', async () => {
   const size = await environment({ ...common, MVFUSE_NO_CREATE: '1', MVFUSE_DIRTY_MEMORY: '4X' });
   assert.equal(size.status, 2);
   assert.match(size.stderr, /MVFUSE_DIRTY_MEMORY.* is not a size from 1M to 1T/);
+  const mode = await environment({ ...common, MVFUSE_NO_CREATE: '1', MVFUSE_MODE: '7' });
+  assert.equal(mode.status, 2);
+  assert.match(mode.stderr, /MVFUSE_MODE.* is not the mode of a database/);
   const off = await environment({ ...common, MVFUSE_NO_CREATE: '0', MVFUSE_NAMESPACES: 'a=x@1' });
   assert.equal(off.status, 2);
   assert.match((await mvfuse('mount', '--help')).stdout, /MVFUSE_READ_ONLY/);

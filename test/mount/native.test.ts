@@ -137,6 +137,85 @@ describe('files', () => {
   });
 });
 
+describe('extended attributes', () => {
+  const python = (directory: string, expression: string): Promise<string> =>
+    shell(`python3 -c 'import os, sys; print(${expression})' a`, directory);
+
+  test('are listed and read, whatever room the caller has', async () => {
+    const { directory, fs } = mountMemory();
+    const node = fs.addFile('a', Buffer.from('x'));
+    node.xattrs.set('user.first', Buffer.from('one')).set('user.a/b', Buffer.from('0001fe', 'hex'));
+    node.xattrs.set('user.empty', Buffer.alloc(0)).set('user.long', Buffer.alloc(65_536, 'l'));
+    assert.equal(
+      await python(directory, 'sorted(os.listxattr("a"))'),
+      "['user.a/b', 'user.empty', 'user.first', 'user.long']",
+    );
+    assert.equal(await python(directory, 'os.getxattr("a", "user.first")'), "b'one'");
+    assert.equal(await python(directory, 'os.getxattr("a", "user.a/b").hex()'), '0001fe');
+    assert.equal(await python(directory, 'os.getxattr("a", "user.empty")'), "b''");
+    assert.equal(
+      await python(directory, 'set(os.getxattr("a", "user.long")), len(os.getxattr("a", "user.long"))'),
+      '{108} 65536',
+    );
+    const asked = async (...args: string[]): Promise<string> =>
+      (await run(client, ['xattr', `${directory}/a`, ...args])).stdout;
+    assert.equal(await asked('user.first', '0'), '3\n');
+    assert.equal(await asked('user.first', '3'), '3 one\n');
+    assert.equal(await asked('user.first', '2'), 'ERANGE\n');
+    assert.equal(await asked('', '0'), '41\n');
+    assert.equal(await asked('', '40'), 'ERANGE\n');
+    assert.equal(await asked('user.absent', '0'), 'ENODATA\n');
+    assert.equal(await asked(`user.${'n'.repeat(300)}`, '0'), 'ERANGE\n');
+  });
+
+  test('that are none of ours are refused natively, and so is setting any', async () => {
+    const { directory, fs, session } = mountMemory();
+    fs.addFile('a', Buffer.from('x'));
+    const asked = async (name: string): Promise<string> =>
+      (await run(client, ['xattr', `${directory}/a`, name, '0'])).stdout;
+    assert.equal(await asked('security.capability'), 'ENODATA\n');
+    assert.equal(await asked('security.selinux'), 'ENODATA\n');
+    assert.equal(await asked('trusted.any'), 'ENODATA\n');
+    assert.equal(await asked('system.any'), 'EOPNOTSUPP\n');
+    assert.equal(await asked('nonsense'), 'EOPNOTSUPP\n');
+    for (const change of ['os.setxattr("a", "user.x", b"1")', 'os.removexattr("a", "user.x")']) {
+      const { stderr } = await run('python3', ['-c', `import os; os.chdir("${directory}"); ${change}`]);
+      assert.match(stderr, /Operation not supported/);
+    }
+    assert.equal(fs.count('getxattr') + fs.count('other'), 0);
+    assert.equal(session.refusedCount, 7);
+  });
+
+  test('are asked for once and not before every write through the kernel cache', async () => {
+    const { directory, fs, session } = mountMemory();
+    fs.openFlags = OPEN_KEEP_CACHE;
+    fs.attrTtlMs = LONG_MS;
+    fs.addFile('a', Buffer.alloc(8192));
+    await shell('dd if=/dev/zero of=a bs=4096 count=16 conv=notrunc status=none', directory);
+    assert.equal(fs.count('write'), 16);
+    assert.ok(session.refusedCount <= 1, `${session.refusedCount}`);
+  });
+
+  test('with a value that is none leave the request to be answered', async () => {
+    const { directory, fs, session } = mountMemory();
+    fs.addFile('a', Buffer.from('x')).xattrs.set('user.a', Buffer.from('value'));
+    const refused: unknown[] = [];
+    fs.intercept = (request) => {
+      if (request.op !== 'getxattr') return false;
+      for (const value of ['text', Buffer.alloc(65_537)]) {
+        try {
+          session.replyXattr(request.unique, value as Buffer, request.size);
+        } catch (error) {
+          refused.push((error as Error).name);
+        }
+      }
+      return false;
+    };
+    assert.equal((await run(client, ['xattr', `${directory}/a`, 'user.a', '100'])).stdout, '5 value\n');
+    assert.deepEqual(refused, ['TypeError', 'RangeError']);
+  });
+});
+
 describe('locks', () => {
   test('exclude each other between processes and are described to who asks', async () => {
     const { directory, fs } = mountMemory();
@@ -552,7 +631,7 @@ describe('mounting', () => {
 
 test('the parser survives random messages under the sanitizers', async () => {
   const seed = process.env.MVFUSE_TEST_SEED ?? String(Date.now());
-  const sources = ['init', 'parse', 'utf8'].map((name) => `native-shim/src/protocol/${name}.cc`);
+  const sources = ['init', 'parse', 'utf8', 'xattr'].map((name) => `native-shim/src/protocol/${name}.cc`);
   const flags = ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'];
   const fuzzer = join(programs, 'native-parse-fuzz');
   await compile(fuzzer, flags, sources);

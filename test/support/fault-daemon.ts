@@ -5,7 +5,10 @@
 // caches pages.
 
 import { resolve } from 'node:path';
-import { serveControl, socketPath } from '../../src/admin/control-socket.js';
+import { createHealth } from '../../src/admin/api/health.js';
+import { createMetrics } from '../../src/admin/api/metrics.js';
+import { serveApi } from '../../src/admin/api/server.js';
+import { embeddedSocketPath } from '../../src/admin/socket-path.js';
 import { localService } from '../../src/admin/store-service.js';
 import { hostOptions } from '../../src/cli/store-access.js';
 import { parseNamespaces } from '../../src/config.js';
@@ -126,18 +129,32 @@ for (const { fileName, namespace } of parseNamespaces(mappings)) {
   namespaceIds.set(namespace, info.id);
   entries.push({ name: fileName, namespace: info.id, namespaceName: info.name });
 }
+const shown = entries.map(({ namespaceName: name }) => ({ name, writable: true }));
 const mounts: Mount[] = [];
 const service = localService(store, storeDirectory(url), {
   mounts: () => Promise.all(mounts.map((mount) => mount.status())),
   writerWaitMs: WRITER_WAIT_MS_DEFAULT,
 });
 const directory = storeDirectory(url);
-const control = directory === undefined ? undefined : await serveControl(socketPath(directory), service);
+const log = createLogger(level as 'warn', 'json');
+const api = await serveApi(
+  {
+    service,
+    health: createHealth(service, {
+      mounts: () => [{ mountpoint, problem: undefined, namespaces: shown }],
+      lease: () => undefined,
+    }),
+    metrics: createMetrics('test'),
+    log,
+    release: 'test',
+  },
+  { socket: directory === undefined ? undefined : { path: embeddedSocketPath(directory) } },
+);
 const mount = await mountFiles({
   mountpoint: resolve(mountpoint),
   entries,
   store,
-  log: createLogger(level as 'warn', 'json'),
+  log,
   limits: {
     connectionsMax: CONNECTIONS_DEFAULT,
     queueLengthMax: FUSE_QUEUE_LENGTH_DEFAULT,
@@ -159,6 +176,6 @@ process.on('message', (command: FaultCommand) => obey(command));
 process.once('SIGTERM', () => void mount.close());
 send({ type: 'ready' });
 await mount.ended;
-await control?.close();
+await api.close();
 await store.close();
 process.disconnect?.();

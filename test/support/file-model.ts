@@ -20,9 +20,9 @@ export class FileModel {
   readonly id: NamespaceId;
   readonly copies: Copy[];
 
-  constructor(id: NamespaceId, head: Head) {
+  constructor(id: NamespaceId, head: Head, content: Buffer = Buffer.alloc(0)) {
     this.id = id;
-    this.copies = [{ head, content: Buffer.alloc(0) }];
+    this.copies = [{ head, content }];
   }
 
   get newest(): Copy {

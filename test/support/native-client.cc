@@ -5,11 +5,13 @@
 //   ask FILE read|write START LENGTH     F_GETLK: print "free" or "TYPE START LENGTH"
 //   write FILE BYTES                     one write(2) of that many bytes; print what it returned
 //   read FILE BYTES                      open, print "open", one pread(2) per line of stdin: print the first byte or errno
+//   xattr FILE NAME ROOM                 one getxattr(2), or listxattr(2) for an empty NAME: print the size, with room the value, too
 //   storm FILE ROUNDS                    write, read back, compare, stat, lock, unlock; print "ok"
 //   bench DIRECTORY ROUNDS               median microseconds of a round trip, on the file "f" and the absent name "x"
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -92,6 +94,15 @@ int readByLine(char** argument) {
   return 0;
 }
 
+int xattr(char** argument) {
+  std::string value(std::strtoull(argument[2], nullptr, 10), '\0');
+  const std::string name = argument[1];
+  const ssize_t size = name.empty() ? listxattr(argument[0], value.data(), value.size())
+                                    : getxattr(argument[0], name.c_str(), value.data(), value.size());
+  if (size < 0) return sayErrno();
+  return say(std::to_string(size) + (value.empty() ? "" : " " + value.substr(0, static_cast<size_t>(size))));
+}
+
 int storm(char** argument) {
   const int fd = openOrExit(argument[0], O_RDWR | O_CREAT);
   for (int round = 0; round < std::atoi(argument[1]); round++) {
@@ -153,6 +164,7 @@ int main(int count, char** arguments) {
   if (command == "ask" && count == 6) return ask(rest);
   if (command == "write" && count == 4) return writeOnce(rest);
   if (command == "read" && count == 4) return readByLine(rest);
+  if (command == "xattr" && count == 5) return xattr(rest);
   if (command == "storm" && count == 4) return storm(rest);
   if (command == "bench" && count == 4) return bench(rest);
   return 2;

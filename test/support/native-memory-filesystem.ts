@@ -12,7 +12,7 @@ import {
 } from '../../src/native/binding.js';
 import { NativeLockTable } from './native-lock-table.js';
 
-export const ERRNO = { ENOENT: 2, EINTR: 4, EIO: 5, EAGAIN: 11, EEXIST: 17, ENOSYS: 38 } as const;
+export const ERRNO = { ENOENT: 2, EINTR: 4, EIO: 5, EAGAIN: 11, EEXIST: 17, ENOSYS: 38, ENODATA: 61 } as const;
 export const ROOT = 1;
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
@@ -35,6 +35,7 @@ export interface MemoryNode {
   mtimeMs: number;
   uid: number;
   gid: number;
+  readonly xattrs: Map<string, Buffer>;
   readonly locks: NativeLockTable;
 }
 
@@ -148,6 +149,17 @@ export class NativeMemoryFilesystem {
       case 'statfs':
         session.replyStatfs(unique, STATFS);
         break;
+      case 'getxattr': {
+        const value = node.xattrs.get(request.name);
+        if (value === undefined) session.replyError(unique, ERRNO.ENODATA);
+        else session.replyXattr(unique, value, request.size);
+        break;
+      }
+      case 'listxattr': {
+        const names = [...node.xattrs.keys()].map((name) => `${name}\0`).join('');
+        session.replyXattr(unique, Buffer.from(names), request.size);
+        break;
+      }
       case 'getlk':
         session.replyLock(unique, node.locks.conflict(request) ?? { start: 0, end: 0, type: 'unlock', pid: 0 });
         break;
@@ -169,7 +181,16 @@ export class NativeMemoryFilesystem {
   }
 
   #node(nodeid: number, mode: number, data: Buffer = Buffer.alloc(0)): MemoryNode {
-    return { nodeid, mode, data, mtimeMs: 1_700_000_000_123, uid: 0, gid: 0, locks: new NativeLockTable() };
+    return {
+      nodeid,
+      mode,
+      data,
+      mtimeMs: 1_700_000_000_123,
+      uid: 0,
+      gid: 0,
+      xattrs: new Map(),
+      locks: new NativeLockTable(),
+    };
   }
 
   #add(name: string, mode: number, data: Buffer): MemoryNode {

@@ -58,7 +58,7 @@ int main(int count, char** arguments) {
   }
   // A fuzzer that never gets past a check proves nothing: each shape must have been accepted some time.
   for (const int opcode : {FUSE_LOOKUP, FUSE_CREATE, FUSE_RENAME2, FUSE_WRITE, FUSE_READ, FUSE_SETLK, FUSE_BATCH_FORGET,
-                           FUSE_SETATTR, FUSE_MKNOD, FUSE_RELEASE, FUSE_INTERRUPT}) {
+                           FUSE_SETATTR, FUSE_MKNOD, FUSE_RELEASE, FUSE_INTERRUPT, FUSE_GETXATTR, FUSE_LISTXATTR}) {
     if (accepted[opcode] == 0) mvfuse::fail("an operation was never accepted");
   }
   std::puts("ok");

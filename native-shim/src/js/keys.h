@@ -20,7 +20,7 @@ namespace mvfuse {
   KEY(lookup) KEY(unlink) KEY(rmdir) KEY(mkdir) KEY(mknod) KEY(create) KEY(rename) KEY(forget) KEY(interrupt)    \
   KEY(getattr) KEY(setattr) KEY(readlink) KEY(statfs) KEY(open) KEY(opendir) KEY(release) KEY(releasedir)        \
   KEY(flush) KEY(fsync) KEY(fsyncdir) KEY(read) KEY(readdir) KEY(write) KEY(getlk) KEY(setlk) KEY(setlkw)        \
-  KEY(other) KEY(unlock)
+  KEY(getxattr) KEY(listxattr) KEY(other) KEY(unlock)
 
 enum class Key : size_t {
 #define KEY(name) name,

@@ -44,15 +44,6 @@ double ttlAt(KeyScope& keys, Napi::Value object, Key key, const char* what) {
   return ttl;
 }
 
-std::string toText(Napi::Value value, const char* what) {
-  if (!value.IsString()) throw Napi::TypeError::New(value.Env(), std::string(what) + " must be a string");
-  std::string text = value.As<Napi::String>().Utf8Value();
-  if (text.find('\0') != std::string::npos) {
-    throw Napi::RangeError::New(value.Env(), std::string(what) + " must not contain a NUL character");
-  }
-  return text;
-}
-
 bool toFlag(Napi::Value value, const char* what) {
   if (!value.IsBoolean()) throw Napi::TypeError::New(value.Env(), std::string(what) + " must be a boolean");
   return value.As<Napi::Boolean>().Value();
@@ -67,6 +58,15 @@ uint32_t toLockType(Napi::Value value) {
 }
 
 }  // namespace
+
+std::string toText(Napi::Value value, const char* what) {
+  if (!value.IsString()) throw Napi::TypeError::New(value.Env(), std::string(what) + " must be a string");
+  std::string text = value.As<Napi::String>().Utf8Value();
+  if (text.find('\0') != std::string::npos) {
+    throw Napi::RangeError::New(value.Env(), std::string(what) + " must not contain a NUL character");
+  }
+  return text;
+}
 
 uint64_t toExactInteger(Napi::Value value, const char* what) {
   const double number = toNumber(value, what);
@@ -159,19 +159,19 @@ std::vector<Bytes> toPieces(Napi::Value value) {
   if (!value.IsArray()) throw Napi::TypeError::New(value.Env(), "pieces must be an array of Uint8Array");
   const Napi::Array list = value.As<Napi::Array>();
   std::vector<Bytes> pieces(list.Length());
-  for (uint32_t index = 0; index < pieces.size(); index++) {
-    napi_typedarray_type type;
-    size_t size = 0;
-    void* data = nullptr;
-    const Napi::Value piece = list[index];
-    const napi_status status =
-        napi_get_typedarray_info(value.Env(), piece, &type, &size, &data, nullptr, nullptr);
-    if (status != napi_ok || type != napi_uint8_array) {
-      throw Napi::TypeError::New(value.Env(), "pieces must be an array of Uint8Array");
-    }
-    pieces[index] = {static_cast<const uint8_t*>(data), size};
-  }
+  for (uint32_t index = 0; index < pieces.size(); index++) pieces[index] = toBytes(list[index], "a piece");
   return pieces;
+}
+
+Bytes toBytes(Napi::Value value, const char* what) {
+  napi_typedarray_type type;
+  size_t size = 0;
+  void* data = nullptr;
+  const napi_status status = napi_get_typedarray_info(value.Env(), value, &type, &size, &data, nullptr, nullptr);
+  if (status != napi_ok || type != napi_uint8_array) {
+    throw Napi::TypeError::New(value.Env(), std::string(what) + " must be a Uint8Array");
+  }
+  return {static_cast<const uint8_t*>(data), size};
 }
 
 SessionOptions toSessionOptions(Napi::Value value) {

@@ -20,6 +20,8 @@ namespace mvfuse {
 uint64_t toExactInteger(Napi::Value value, const char* what);
 uint32_t toUint32(Napi::Value value, const char* what);
 double toMilliseconds(Napi::Value value, const char* what);
+/** Any text without a NUL character. */
+std::string toText(Napi::Value value, const char* what);
 /** A name for the kernel: not empty, no slash, no NUL. */
 std::string toName(Napi::Value value);
 
@@ -30,6 +32,7 @@ fuse_statfs_out toStatfs(KeyScope& keys, Napi::Value value);
 DirectoryEntry toDirectoryEntry(KeyScope& keys, Napi::Value value);
 /** The memory stays JavaScript's: use it before returning. */
 std::vector<Bytes> toPieces(Napi::Value value);
+Bytes toBytes(Napi::Value value, const char* what);
 
 struct SessionOptions {
   MountOptions mount;

@@ -37,6 +37,8 @@ Key operationKey(uint32_t opcode) {
     case FUSE_READ: return Key::read;
     case FUSE_READDIR: return Key::readdir;
     case FUSE_WRITE: return Key::write;
+    case FUSE_GETXATTR: return Key::getxattr;
+    case FUSE_LISTXATTR: return Key::listxattr;
     case FUSE_GETLK: return Key::getlk;
     case FUSE_SETLK: return Key::setlk;
     case FUSE_SETLKW: return Key::setlkw;
@@ -133,6 +135,11 @@ class Filler {
     number(Key::offset, in.offset);
     set(Key::data, buffer(in.data));
   }
+  void operator()(const GetXattr& in) {
+    text(Key::name, in.name);
+    number(Key::size, in.size);
+  }
+  void operator()(const ListXattr& in) { number(Key::size, in.size); }
   void operator()(const Lock& in) {
     number(Key::fh, in.fh);
     bigint(Key::owner, in.owner);

@@ -7,7 +7,8 @@ namespace mvfuse {
 namespace {
 
 constexpr uint32_t WANTED = FUSE_POSIX_LOCKS | FUSE_BIG_WRITES | FUSE_MAX_PAGES | FUSE_ATOMIC_O_TRUNC |
-                            FUSE_NO_OPENDIR_SUPPORT | FUSE_PARALLEL_DIROPS | FUSE_EXPLICIT_INVAL_DATA;
+                            FUSE_NO_OPENDIR_SUPPORT | FUSE_PARALLEL_DIROPS | FUSE_EXPLICIT_INVAL_DATA |
+                            FUSE_HANDLE_KILLPRIV_V2;
 constexpr uint32_t PAGE_BYTES = 4096;
 /** Requests that the kernel sends without a waiting caller (RELEASE, mostly); its own default of 12 throttles. */
 constexpr uint16_t BACKGROUND_MAX = 64;

@@ -31,16 +31,19 @@ class Reader {
     skip(size);
   }
 
-  /** A name ends with a NUL, is not empty and has no slash. */
-  bool takeName(std::string_view& name) {
+  /** A text ends with a NUL and is not empty. */
+  bool takeText(std::string_view& text) {
     if (rest_.size == 0) return false;
     const void* end = std::memchr(rest_.data, 0, rest_.size);
     if (end == nullptr) return false;
     const auto size = static_cast<size_t>(static_cast<const uint8_t*>(end) - rest_.data);
-    name = {reinterpret_cast<const char*>(rest_.data), size};
+    text = {reinterpret_cast<const char*>(rest_.data), size};
     skip(size + 1);
-    return size > 0 && name.find('/') == std::string_view::npos;
+    return size > 0;
   }
+
+  /** A name of a file is a text without a slash. */
+  bool takeName(std::string_view& name) { return takeText(name) && name.find('/') == std::string_view::npos; }
 
   Bytes rest() const { return rest_; }
 
@@ -198,6 +201,22 @@ int parseWrite(Reader reader, Operands& operands) {
   return checkRange(in.offset, in.size);
 }
 
+int parseGetXattr(Reader reader, Operands& operands) {
+  fuse_getxattr_in in;
+  GetXattr get;
+  if (!reader.take(in) || !reader.takeText(get.name)) return EIO;
+  get.size = in.size;
+  operands = get;
+  return isUtf8(get.name) ? 0 : EILSEQ;
+}
+
+int parseListXattr(Reader reader, Operands& operands) {
+  fuse_getxattr_in in;
+  if (!reader.take(in)) return EIO;
+  operands = ListXattr{in.size};
+  return 0;
+}
+
 int parseLock(Reader reader, Operands& operands) {
   fuse_lk_in in;
   if (!reader.take(in) || !isExact(in.fh)) return EIO;
@@ -243,6 +262,8 @@ int parseOperands(Reader reader, const fuse_in_header& header, Operands& operand
     case FUSE_READ:
     case FUSE_READDIR: return parseRead(reader, operands);
     case FUSE_WRITE: return parseWrite(reader, operands);
+    case FUSE_GETXATTR: return parseGetXattr(reader, operands);
+    case FUSE_LISTXATTR: return parseListXattr(reader, operands);
     case FUSE_GETLK:
     case FUSE_SETLK:
     case FUSE_SETLKW: return parseLock(reader, operands);

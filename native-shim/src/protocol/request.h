@@ -95,6 +95,15 @@ struct Write {
   uint64_t offset = 0;
   Bytes data;
 };
+/** getxattr: `size` is the room for the value; 0 asks how much is needed. */
+struct GetXattr {
+  std::string_view name;
+  uint32_t size = 0;
+};
+/** listxattr: `size` as above. */
+struct ListXattr {
+  uint32_t size = 0;
+};
 /** getlk, setlk, setlkw: `start` and `last` are the first and the last byte, `type` is F_RDLCK, F_WRLCK or F_UNLCK. */
 struct Lock {
   uint64_t fh = 0;
@@ -110,7 +119,7 @@ struct Init {
 };
 
 using Operands = std::variant<Plain, Named, MakeNode, Create, Rename, Forgets, Interrupt, Getattr, Setattr, Open, Release,
-                              Flush, Fsync, Read, Write, Lock, Init>;
+                              Flush, Fsync, Read, Write, GetXattr, ListXattr, Lock, Init>;
 
 struct Request {
   fuse_in_header header{};

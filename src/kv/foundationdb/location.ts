@@ -1,6 +1,6 @@
 // Where a FoundationDB store is: fdb:<cluster file>?prefix=<name>, and the files that TLS needs.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { MvfuseError } from '../../errors.js';
 
@@ -54,6 +54,13 @@ export function parseLocation(url: string, environment: NodeJS.ProcessEnv = proc
       `the prefix of a fdb: URL has 1 to ${PREFIX_BYTES_MAX} bytes, not ${bytes}`,
     );
   return { clusterFile, prefix, tls: tlsFiles(parameters) };
+}
+
+/** The cluster, whichever of its files names it and whoever its coordinators are, and the prefix in it. */
+export function identityOf({ clusterFile, prefix }: StoreLocation): string {
+  const lines = readFileSync(clusterFile, 'utf8').split('\n');
+  const connection = lines.map((line) => line.trim()).find((line) => line !== '' && !line.startsWith('#'));
+  return `fdb:${connection?.split('@')[0] ?? clusterFile}?prefix=${prefix}`;
 }
 
 function tlsFiles(parameters: URLSearchParams): TlsFiles {

@@ -1,0 +1,89 @@
+// mvfuse wait NS: for scripts and containers that start something once a namespace is there.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import type { Check } from '../admin/api/health.js';
+import { parseDuration } from '../config.js';
+import { errorMeaning, isMvfuseError, MvfuseError } from '../errors.js';
+import { LIMIT_RANGES } from '../limits.js';
+import { addServiceOptions, checked, type ServiceOptions } from './options.js';
+import { print } from './output.js';
+import { connectDaemons, withService } from './store-access.js';
+
+interface Options extends ServiceOptions {
+  readonly ready?: boolean;
+  readonly timeout: number;
+}
+
+const TIMEOUT_MS_DEFAULT = 30_000;
+const PAUSE_MS = 200;
+
+export function waitCommand(): Command {
+  const command = new Command('wait')
+    .description('wait until a namespace exists or, with --ready, can be used through a mount')
+    .argument('<namespace>', 'its name')
+    .option('--ready', 'until it can be read and written through a mount of a running daemon')
+    .option(
+      '--timeout <time>',
+      'how long at the most',
+      checked((text) => parseDuration(text, LIMIT_RANGES.waitMs)),
+      TIMEOUT_MS_DEFAULT,
+    );
+  return addServiceOptions(command)
+    .addHelpText(
+      'after',
+      '\nEnds with status 13 when the time is over.\n\nExample:\n  $ mvfuse wait test --ready --timeout 30s',
+    )
+    .action(async (namespace: string, options: Options) => {
+      const found = () => (options.ready ? readyProblem(options, namespace) : absence(options, namespace));
+      const deadlineMs = performance.now() + options.timeout;
+      for (;;) {
+        const problem = await found();
+        if (problem === undefined) break;
+        if (performance.now() + PAUSE_MS > deadlineMs) throw timeOut(namespace, options, problem);
+        await sleep(PAUSE_MS);
+      }
+      print(`${namespace} ${options.ready ? 'is ready' : 'exists'}`);
+    });
+}
+
+function timeOut(namespace: string, { ready, timeout }: Options, problem: string): MvfuseError {
+  const what = ready ? 'is not ready' : 'does not exist';
+  return new MvfuseError('NOT_READY', `namespace "${namespace}" ${what} after ${timeout / 1000} s: ${problem}`);
+}
+
+/** Why it cannot be used through any mount; undefined when it can. */
+async function readyProblem(options: Options, namespace: string): Promise<string | undefined> {
+  try {
+    const daemons = await connectDaemons(options);
+    if (daemons.length === 0) return 'no daemon runs on the store';
+    const asked = daemons.map((daemon) => daemon.readiness().finally(() => daemon.close()));
+    const problems = (await Promise.all(asked)).map(({ checks }) => problemOf(checks, namespace));
+    return problems.every((problem) => problem !== undefined) ? problems.join('; ') : undefined;
+  } catch (error) {
+    return passing(error);
+  }
+}
+
+function problemOf(checks: readonly Check[], namespace: string): string | undefined {
+  const own = checks.find(({ kind, name }) => kind === 'namespace' && name === namespace);
+  if (own === undefined) return 'the daemon does not have it mounted';
+  const general = checks.find(({ kind, ready }) => !ready && (kind === 'store' || kind === 'lease'));
+  if (!own.ready) return own.reason;
+  return own.writable ? general?.reason : 'it is mounted to be read only';
+}
+
+async function absence(options: Options, namespace: string): Promise<string | undefined> {
+  try {
+    await withService(options, (service) => service.statNamespace(namespace));
+    return undefined;
+  } catch (error) {
+    return passing(error);
+  }
+}
+
+/** What may be otherwise in a moment: the message. @throws anything else */
+function passing(error: unknown): string {
+  if (isMvfuseError(error) && (error.code === 'NOT_FOUND' || errorMeaning(error.code).retryable)) return error.message;
+  throw error;
+}

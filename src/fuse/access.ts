@@ -1,0 +1,34 @@
+// Whom the files of a mount belong to, and who may do what with them.
+//
+// The modes are shown; that others are held to them is the kernel's work (default_permissions), so that who may not is
+// refused before a request is made. The daemon itself asks nobody who he is, with one exception: a connection belongs to
+// whoever resolved it (connections-directory.ts).
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The owner of databases and directories, and the mode of databases, from which the others follow. */
+export interface Access extends Owner {
+  /** Permission bits, read and write only. */
+  readonly fileMode: number;
+}
+
+export const FILE_MODE_DEFAULT = 0o644;
+
+/** Of the user that this process runs as. */
+export function ownAccess(): Access {
+  return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, fileMode: FILE_MODE_DEFAULT };
+}
+
+/** What shows one version for ever: as the database, without write bits. */
+export function snapshotMode({ fileMode }: Access): number {
+  return fileMode & ~0o222;
+}
+
+/** The mounted directory: who may read databases may list it and reach them. Nobody makes files there. */
+export function directoryMode({ fileMode }: Access): number {
+  const readers = fileMode & 0o444;
+  return readers | (readers >> 2) | (fileMode & 0o200);
+}
