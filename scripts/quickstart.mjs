@@ -71,6 +71,13 @@ async function walkThrough() {
   expect(await play(`sqlite3 ${older} .dump`), "INSERT INTO tbl1 VALUES('hello!',10);");
   await play(`sqlite3 ${older} ".backup backup.db"`);
   expect(await play('sqlite3 backup.db "SELECT count(*) FROM tbl1;"'), '1');
+  await play('mvfuse tag add test two-rows');
+  await play('sqlite3 dbs/mydb "DELETE FROM tbl1;"');
+  expect(await play('sqlite3 dbs/mydb@two-rows "SELECT count(*) FROM tbl1;"'), '2');
+  expect(await play('ls -1U dbs/.snapshots/mydb'), 'two-rows');
+  await play('mvfuse fork test@two-rows experiment');
+  await play('mvfuse rollback test@two-rows');
+  expect(await play('sqlite3 dbs/mydb "SELECT * FROM tbl1;"'), 'goodbye|20');
   await play('fusermount -u dbs');
   if (daemon.exitCode === null) await once(daemon, 'exit');
   if (daemon.exitCode !== 0) throw new Error(`the daemon ended with ${daemon.exitCode}`);
