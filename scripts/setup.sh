@@ -14,7 +14,7 @@ node_major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null) || fail 
 
 # program:package
 missing=()
-for pair in fusermount3:fuse3 sqlite3:sqlite3 g++:g++ make:make python3:python3 rsync:rsync; do
+for pair in fusermount3:fuse3 sqlite3:sqlite3 sqldiff:sqlite3-tools g++:g++ make:make python3:python3 rsync:rsync; do
   command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}")
 done
 [ -e /usr/include/linux/fuse.h ] || missing+=(linux-libc-dev)

@@ -53,7 +53,7 @@ export interface Collected {
 
 /** How much one step does, so that it takes a few milliseconds. */
 export interface CollectLimits {
-  /** Changelog entries, and pages, that it follows. */
+  /** Changelog entries, 2 or more, and pages that it follows. */
   readonly collectEntriesMax: number;
   readonly collectPagesMax: number;
 }
@@ -174,16 +174,15 @@ async function followChange(
 ): Promise<{ cursor: number; pages: number }> {
   const shrink = scope.history.shrinks.find(({ version }) => version === change.version);
   const bulk = scope.history.bulks.find(({ version }) => version === change.version);
-  const listed = (change.pages ?? []).filter((page) => page > cursor);
+  // Those past the end that a cut left are looked at with all others there.
+  const end = shrink === undefined ? LAST_PAGE : shrink.lastPage;
+  const listed = (change.pages ?? []).filter((page) => page > cursor && page <= end);
   const pages = listed.slice(0, Math.max(1, pagesMax));
   await Promise.all(pages.map((page) => clearReplaced(transaction, scope, page, change.version)));
   if (pages.length < listed.length) return { cursor: pages.at(-1)!, pages: pages.length };
   if (change.pages !== undefined && shrink === undefined) return { cursor: 0, pages: pages.length };
-  const first = Math.min(
-    shrink === undefined ? LAST_PAGE : shrink.lastPage + 1,
-    change.pages ? LAST_PAGE : (bulk?.first ?? 1),
-  );
-  const next = await sweepPages(transaction, scope, Math.max(first, cursor + 1, (pages.at(-1) ?? 0) + 1), pagesMax);
+  const first = change.pages === undefined ? Math.min(end + 1, bulk?.first ?? 1) : end + 1;
+  const next = await sweepPages(transaction, scope, Math.max(first, cursor + 1), pagesMax - pages.length);
   return { cursor: next.cursor, pages: pages.length + next.pages };
 }
 

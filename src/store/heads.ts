@@ -50,6 +50,7 @@ export class Heads {
   readonly #onForeignCommit: HeadsOptions['onForeignCommit'];
   readonly #known = new Map<NamespaceId, Head>();
   readonly #locks = new Map<NamespaceId, MaintenanceLock>();
+  readonly #locksKnown = new Set<NamespaceId>();
   /** How often this process has changed the lock of a namespace, or learned of it for sure. */
   readonly #lockChanges = new Map<NamespaceId, number>();
 
@@ -73,7 +74,8 @@ export class Heads {
   remembered(namespace: NamespaceId): NamespaceState | undefined {
     // Asked in this order: the lease is looked at after the request arrived.
     const head = this.#known.get(namespace);
-    if (head === undefined || !this.#isSole(namespace)) return undefined;
+    // Who commits learns of a head, but not of a lock.
+    if (head === undefined || !this.#locksKnown.has(namespace) || !this.#isSole(namespace)) return undefined;
     return { head, lock: this.#locks.get(namespace) };
   }
 
@@ -84,6 +86,7 @@ export class Heads {
   }
 
   #keepLock(namespace: NamespaceId, lock: MaintenanceLock | undefined): void {
+    this.#locksKnown.add(namespace);
     if (lock === undefined) this.#locks.delete(namespace);
     else this.#locks.set(namespace, lock);
   }

@@ -243,8 +243,9 @@ export class PageStore {
    * @throws INVALID_ARGUMENT, NOT_FOUND, GONE, ALREADY_EXISTS; LIMIT where `isForkedOut`
    */
   forkNamespace(source: NamespaceId, version: Version, name: string): Promise<NamespaceInfo> {
-    const open = this.retention.open(source);
-    return forkNamespace(this.#engine, { source, version, name, nowMs: this.#nowMs(), open });
+    return this.#holding(source, (open) =>
+      forkNamespace(this.#engine, { source, version, name, nowMs: this.#nowMs(), open }),
+    );
   }
 
   /** Whether a fork of the namespace would be more than FORK_LEVELS_MAX deep. @throws NOT_FOUND */
@@ -305,9 +306,10 @@ export class PageStore {
 
   /** @throws INVALID_ARGUMENT for a name, NOT_FOUND, GONE, ALREADY_EXISTS unless `move`, LIMIT */
   addTag(namespace: NamespaceId, name: string, version: Version, options: { move?: boolean } = {}): Promise<Tag> {
-    const open = this.retention.open(namespace);
     const { move = false } = options;
-    return addTag(this.#engine, { namespace, name, version, nowMs: this.#nowMs(), move, open });
+    return this.#holding(namespace, (open) =>
+      addTag(this.#engine, { namespace, name, version, nowMs: this.#nowMs(), move, open }),
+    );
   }
 
   /** @throws NOT_FOUND */
@@ -333,8 +335,9 @@ export class PageStore {
    * @throws BUSY while another owner has it; INVALID_ARGUMENT, NOT_FOUND, GONE
    */
   async lockNamespace(namespace: NamespaceId, owner: string, version?: Version): Promise<MaintenanceLock> {
-    const open = this.retention.open(namespace);
-    const lock = await setLock(this.#engine, { namespace, owner, version, nowMs: this.#nowMs(), open });
+    const lock = await this.#holding(namespace, (open) =>
+      setLock(this.#engine, { namespace, owner, version, nowMs: this.#nowMs(), open }),
+    );
     this.#heads.rememberLock(namespace, lock);
     return lock;
   }
@@ -619,6 +622,15 @@ export class PageStore {
         this.#track(collecting).catch(() => {});
       },
     });
+  }
+
+  /**
+   * Runs what holds a version that perhaps only a reader in this process holds so far: it may let go at any moment, but
+   * no collection decides before that version is held in the store.
+   */
+  #holding<T>(namespace: NamespaceId, hold: (open: readonly Version[]) => Promise<T>): Promise<T> {
+    const run = (): Promise<T> => hold(this.retention.open(namespace));
+    return this.#leases === undefined ? this.#openVersions.exclusively(run) : run();
   }
 
   #nowMs(): number {

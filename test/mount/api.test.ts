@@ -103,6 +103,28 @@ test('versions: log, moments, points in time', async () => {
   await api.expect(400, 'GET', '/api/v1/time-points');
 });
 
+test('change files out and in', async () => {
+  const out = await api.expect(200, 'GET', `${NS}/test/changes?since=first&until=${versions[2]}`);
+  const header = JSON.parse(decodeURIComponent(String(out.headers['x-mvfuse-changes']))) as { to: string };
+  assert.equal(header.to, versions[2]);
+  await api.expect(404, 'GET', `${NS}/missing/changes?since=first`);
+  await api.expect(400, 'GET', `${NS}/test/changes?since=-5x`);
+  const apply = (raw: Buffer, target = 'replica') => api.call('POST', `${NS}/${target}/changes`, { raw });
+  const applied = await apply(out.bytes);
+  assert.equal(applied.status, 200, applied.text);
+  const { created, head } = applied.json as { created: boolean; head: { version: string } };
+  assert.ok(created);
+  const again = (await apply(out.bytes)).json as { appliedVersions: number; head: { version: string } };
+  assert.deepEqual([again.appliedVersions, again.head.version], [0, head.version]);
+  const content = async (name: string, version: string) =>
+    (await api.expect(200, 'GET', `${NS}/${name}/content?moment=${version}`)).bytes;
+  assert.deepEqual(await content('replica', head.version), await content('test', versions[2]!));
+  const damaged = Buffer.from(out.bytes);
+  damaged[damaged.length - 40]! ^= 1;
+  assert.equal((await apply(damaged, 'broken')).status, 500);
+  assert.equal((await apply(out.bytes, 'test')).status, 409);
+});
+
 test('content out and in, and the check of its pages', async () => {
   const { text, headers } = await api.expect(200, 'GET', `${NS}/test/content?moment=${versions[2]}`);
   const head = JSON.parse(headers['x-mvfuse-head'] as string) as { sizeBytes: number; version: string };

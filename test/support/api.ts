@@ -12,6 +12,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly text: string;
+  readonly bytes: Buffer;
   /** Of a JSON answer. */
   readonly json: unknown;
   /** Of an answer in lines. */
@@ -46,13 +47,15 @@ export function send(target: RequestOptions, method: string, path: string, call:
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
       incoming.once('error', reject);
       incoming.once('end', () => {
-        const text = Buffer.concat(chunks).toString();
+        const bytes = Buffer.concat(chunks);
+        const text = bytes.toString();
         const type = String(incoming.headers['content-type']);
         const lines = type.includes('ndjson') ? text.trim().split('\n').filter(Boolean) : [];
         resolve({
           status: incoming.statusCode!,
           headers: { ...incoming.headers, ...incoming.trailers },
           text,
+          bytes,
           json: type.includes('/json') && text !== '' ? JSON.parse(text) : undefined,
           lines: lines.map((line) => JSON.parse(line) as Json),
         });

@@ -28,7 +28,9 @@ export const setPolicy: Step = async (walk) => {
 
 export const truncate: Step = async (walk) => {
   const namespace = walk.pick(walk.live);
-  const { version } = walk.pick(namespace.readable()).head;
+  // What only a hold keeps may be let go on the way.
+  const kept = namespace.readable().filter(({ head }) => head.version >= namespace.floor);
+  const { version } = walk.pick(kept).head;
   const dry = await walk.service.truncate(namespace.name, version, { dryRun: true });
   const done = await whileUsed(walk, namespace, () => walk.service.truncate(namespace.name, version));
   namespace.raiseFloor(version);

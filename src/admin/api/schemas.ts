@@ -199,6 +199,23 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
       object({ id: text, openers: array(object(processName)), phase: text, 'version?': version, dirtyBytes: count }),
     ),
     'writer?': object({ ...processName, heldMs: milliseconds }, 'Who holds the write lock.'),
+    'lock?': ref('MaintenanceLock'),
+  }),
+  RetentionStatus: object({
+    versions: described(count, 'Removed since the store was opened.'),
+    bytes: described(count, 'Bytes of page images that their commits wrote.'),
+    'lastRunMs?': described(timeMs, 'When all namespaces were last gone through.'),
+    failures: count,
+    'lastFailure?': text,
+    namespaces: array(
+      object({
+        name: namespaceName,
+        retention: ref('RetentionPolicy'),
+        truncatedBefore: version,
+        'keptFromMs?': described(timeMs, 'When the oldest version that is kept was committed.'),
+        heldVersions: described(count, 'Older versions that something needs.'),
+      }),
+    ),
   }),
   LimitsStatus: object({
     connections: ref('Usage'),
@@ -221,6 +238,7 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
     namespaces: described(count, 'How many there are.'),
     'hosts?': array(ref('HostStatus')),
     'cluster?': ref('ClusterStatus'),
+    retention: ref('RetentionStatus'),
     cache: object({ pages: count, bytes: count, bytesMax: count }),
   }),
   Readiness: object(

@@ -5,9 +5,19 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { isMvfuseError } from '../../../src/errors.js';
 import type { Engine } from '../../../src/kv/engine.js';
 import { openEngine } from '../../../src/kv/open.js';
+import { CHANGES_READ_MAX } from '../../../src/limits.js';
 import type { PageStore } from '../../../src/store/page-store.js';
 import type { Head, NamespaceId } from '../../../src/store/types.js';
-import { commitOne, filledPages, openStore, pageNumber, request } from '../../support/stores.js';
+import { ZERO_VERSION } from '../../../src/version.js';
+import {
+  commitOne,
+  filledPage,
+  filledPages,
+  openStore,
+  PAGE_BYTES,
+  pageNumber,
+  request,
+} from '../../support/stores.js';
 
 const isGone = (error: unknown): boolean => isMvfuseError(error, 'GONE');
 
@@ -52,5 +62,29 @@ describe('a version that was removed', () => {
     store = await openStore(engine);
     assert.equal(await read(grown, 3, fork.id), 0);
     await assert.rejects(read(old, 3, fork.id), isGone);
+  });
+
+  test('does not hide those after it from who follows the changes, however many were removed', async () => {
+    for (let count = 0; count < CHANGES_READ_MAX + 2; count++) await commit(1, { 1: count % 256 });
+    const newest = await store.head(id);
+    // What is removed is there still: the collection is stopped at once.
+    const signal = AbortSignal.abort();
+    await assert.rejects(store.retention.truncate(id, newest.version, { signal }));
+    const changes = await store.changesAfter(id, ZERO_VERSION);
+    assert.deepEqual(
+      changes.map(({ version }) => version),
+      [newest.version],
+    );
+  });
+
+  test('leaves nothing to be seen in the holes of a file whose page size changed', async () => {
+    const old = await commit(3, { 1: 1, 2: 2, 3: 3 });
+    const pages = [filledPage(2, 9, 2 * PAGE_BYTES)];
+    await commitOne(store, request(id, old.version, 3, pages, 2 * PAGE_BYTES));
+    const { version } = await store.head(id);
+    const { head } = await commitOne(store, request(id, version, 3, [], 2 * PAGE_BYTES));
+    await store.retention.truncate(id, head.version);
+    store = await openStore(engine);
+    assert.deepEqual([await read(head, 1), await read(head, 2), await read(head, 3)], [0, 9, 0]);
   });
 });

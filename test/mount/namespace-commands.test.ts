@@ -1,0 +1,115 @@
+// ns list, create, stat, rename, set and delete through the real binary.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { run, sqlite3 } from '../support/client.js';
+import { Commands } from '../support/command.js';
+
+/** Runs the rest of its arguments on a terminal of their own, answers the question with the first, prints what was shown. */
+const ON_A_TERMINAL = `
+import os, pty, sys
+answer, *words = sys.argv[1:]
+asked = False
+shown = b''
+def read(fd):
+    global asked, shown
+    data = os.read(fd, 1024)
+    shown += data
+    if b'[y/N]' in shown and not asked:
+        asked = True
+        os.write(fd, answer.encode() + b'\\n')
+    return data
+status = pty.spawn(words, read)
+sys.exit(os.waitstatus_to_exitcode(status))`;
+
+let base: string;
+let mvfuse: Commands;
+
+before(async () => {
+  base = mkdtempSync(join(tmpdir(), 'mvfuse-namespace-commands-'));
+  mvfuse = new Commands(`sqlite:${join(base, 'store')}`);
+  await sqlite3(join(base, 'a.db'), 'CREATE TABLE t(a); INSERT INTO t VALUES(1)');
+});
+
+after(() => rmSync(base, { recursive: true, force: true }));
+
+const names = async (...args: string[]): Promise<string[]> =>
+  ((await mvfuse.json('ns', 'list', ...args)) as Array<{ name: string }>).map(({ name }) => name);
+
+test('every command explains itself with examples', async () => {
+  await mvfuse.explained('ns list', 'ns create', 'ns stat', 'ns rename', 'ns set', 'ns delete');
+});
+
+test('create, list by prefix, rename', async () => {
+  for (const name of ['app-1', 'app-2', 'other']) await mvfuse.done('ns', 'create', name);
+  assert.deepEqual(await names(), ['app-1', 'app-2', 'other']);
+  assert.deepEqual(await names('--prefix', 'app-'), ['app-1', 'app-2']);
+  assert.match(await mvfuse.done('ns', 'list', '--prefix', 'nothing'), /^NAME .*\n$/);
+  await mvfuse.done('import', join(base, 'a.db'), 'other');
+  assert.equal(await mvfuse.done('ns', 'rename', 'other', 'renamed'), 'other is renamed now\n');
+  const back = await mvfuse.json('ns', 'rename', 'renamed', 'other');
+  assert.deepEqual([back.name, back.head.sizeBytes], ['other', 8192]);
+  assert.match(await mvfuse.done('check', 'other'), /ok/);
+  await mvfuse.refused(4, /"app-1" exists already/, 'ns', 'rename', 'other', 'app-1');
+  await mvfuse.refused(3, /no namespace "missing"/, 'ns', 'rename', 'missing', 'x');
+  await mvfuse.refused(2, /cannot name a namespace/, 'ns', 'rename', 'other', 'a=b');
+});
+
+test('set: what is kept, of one namespace and by default', async () => {
+  const retention = async (...words: string[]) => (await mvfuse.json('ns', 'set', ...words)).retention;
+  assert.deepEqual(await retention('other', 'keep=30d', 'keep-versions=100'), {
+    keepMs: 30 * 86_400_000,
+    keepVersions: 100,
+  });
+  assert.deepEqual(await retention('other', 'keep=2h30m'), { keepMs: 9_000_000, keepVersions: 100 });
+  assert.deepEqual(await retention('other', 'keep-versions=none'), { keepMs: 9_000_000 });
+  assert.match(await mvfuse.done('ns', 'stat', 'other'), /\nretention +versions kept: of the last 150m\n/);
+  assert.deepEqual(await retention('other', 'keep=forever'), {});
+  assert.equal((await mvfuse.json('ns', 'stat', 'other')).hasOwnRetention, true);
+  assert.match(
+    await mvfuse.done('ns', 'set', '--default', 'keep=90d'),
+    /without a policy of their own: .* the last 90d\n$/,
+  );
+  assert.deepEqual(await retention('--default', 'keep-versions=5'), { keepMs: 90 * 86_400_000, keepVersions: 5 });
+  assert.deepEqual((await mvfuse.json('ns', 'stat', 'other')).retention, {}, 'its own');
+  assert.match(
+    await mvfuse.done('ns', 'set', 'other', 'keep=default'),
+    /of the last 90d, and the newest 5 \(the policy of the store\)/,
+  );
+  assert.deepEqual(await retention('--default', 'keep=default'), {});
+
+  const refused = (message: RegExp, ...words: string[]) => mvfuse.refused(2, message, 'ns', 'set', ...words);
+  await refused(/nothing to set/, 'other');
+  await refused(/"30d" is no setting: key=value/, 'other', '30d');
+  await refused(/"kep" cannot be set/, 'other', 'kep=30d');
+  await refused(/keep is given twice/, 'other', 'keep=1d', 'keep=2d');
+  await refused(/no length of time, such as 30d/, 'other', 'keep=soon');
+  await refused(/keep-versions=0 is no number of versions/, 'other', 'keep-versions=0');
+  await refused(/leave keep-versions out/, 'other', 'keep=forever', 'keep-versions=5');
+  await refused(/64 hex digits that mvfuse ns proof prints/, 'other', 'access-proof=hunter2');
+  await refused(/belongs to one namespace/, '--default', 'access-proof=none');
+  await mvfuse.refused(3, /no namespace "missing"/, 'ns', 'set', 'missing', 'keep=1d');
+});
+
+test('delete: asks on a terminal, needs --yes elsewhere', async () => {
+  await mvfuse.refused(2, /"other" would be deleted with all its versions: --yes/, 'ns', 'delete', 'other');
+  await mvfuse.refused(3, /no namespace "missing"/, 'ns', 'delete', 'missing', '--yes');
+  const answer = (text: string) =>
+    run('python3', ['-c', ON_A_TERMINAL, text, ...mvfuse.words('ns', 'delete', 'other')]);
+  const no = await answer('n');
+  assert.match(no.stdout, /Delete "other" \(8192 bytes, last written .*\) with all its versions\? \[y\/N\] /);
+  assert.match(no.stdout, /nothing was deleted/);
+  assert.equal(no.status, 11);
+  assert.ok((await names()).includes('other'));
+  const yes = await answer('y');
+  assert.match(yes.stdout, /deleted other/);
+  assert.equal(yes.status, 0, yes.stdout);
+  assert.deepEqual(await names(), ['app-1', 'app-2']);
+  assert.deepEqual(await mvfuse.json('ns', 'delete', 'app-1', '--yes'), { deleted: 'app-1' });
+  // The name is free again, and empty.
+  await mvfuse.done('ns', 'create', 'other');
+  assert.deepEqual(await mvfuse.json('log', 'other'), []);
+});
