@@ -19,6 +19,8 @@ export class Pins {
   readonly #daemon: DaemonId;
   /** What is written in the store. */
   #written: SnapshotsOpen = new Map();
+  /** Where something may still be written that holds nothing, and must not once this process is seen again. */
+  readonly #lost = new Set<NamespaceId>();
 
   constructor(daemon: DaemonId) {
     this.#daemon = daemon;
@@ -31,6 +33,7 @@ export class Pins {
 
   /** To be called when others may have taken away what was written. */
   forget(): void {
+    for (const namespace of this.#written.keys()) this.#lost.add(namespace);
     this.#written = new Map();
   }
 
@@ -53,11 +56,12 @@ export class Pins {
       pins.set(namespace, pinned);
       transaction.set(pinKey(namespace, this.#daemon), encodePin({ versions: pinned, keptMs: PIN_MS_MAX }));
     }
-    for (const namespace of this.#written.keys()) {
+    for (const namespace of new Set([...this.#written.keys(), ...this.#lost])) {
       if (!pins.has(namespace)) transaction.clear(pinKey(namespace, this.#daemon));
     }
     return () => {
       this.#written = pins;
+      this.#lost.clear();
     };
   }
 }

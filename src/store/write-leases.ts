@@ -104,7 +104,13 @@ interface Lease {
 }
 
 type Attempt =
-  | { readonly kind: 'taken'; readonly token: number; readonly update: HeadUpdate; readonly sentMs: number }
+  | {
+      readonly kind: 'taken';
+      readonly token: number;
+      readonly update: HeadUpdate;
+      readonly sentMs: number;
+      readonly signed: () => void;
+    }
   | { readonly kind: 'held'; readonly owner: string; readonly record: LeaseRecord };
 
 export class WriteLeases {
@@ -127,6 +133,8 @@ export class WriteLeases {
   #beat = 0;
   /** When the last sign of life that reached the store was sent. */
   #seenMs: number | undefined;
+  /** Signs of life that were sent and not answered. */
+  #signing = 0;
   /** Whether the others can see that this process is there. */
   #registered = false;
   #beating: Promise<void> | undefined;
@@ -223,8 +231,8 @@ export class WriteLeases {
   /** Resolves when the others can see that the version is open here; false when it was removed before. @throws STORE_FAILED */
   async pin(namespace: NamespaceId, version: Version): Promise<boolean> {
     this.appear();
-    if (this.#pins.isPinned(namespace, version)) return true;
-    // A sign of life that is under way may have been made before.
+    // A sign of life that is under way may have been made before, and may tell that nothing is open.
+    if (this.#signing === 0 && this.#pins.isPinned(namespace, version)) return true;
     await this.#beating?.catch(() => undefined);
     await this.#renew();
     return this.#pins.isPinned(namespace, version);
@@ -273,8 +281,13 @@ export class WriteLeases {
   }
 
   async #try(namespace: NamespaceId): Promise<Attempt> {
-    const { value, version } = await this.#engine.transact((transaction) => this.#take(transaction, namespace));
-    if (value.kind === 'taken') this.#taken(namespace, value, version!);
+    const { value, version } = await this.#signingWith(() =>
+      this.#engine.transact((transaction) => this.#take(transaction, namespace)),
+    );
+    if (value.kind === 'taken') {
+      value.signed();
+      this.#taken(namespace, value, version!);
+    }
     return value;
   }
 
@@ -302,8 +315,8 @@ export class WriteLeases {
     transaction.set(leaseKey(namespace), encodeLease({ token, owner: this.daemon }));
     transaction.clear(wantedKey(namespace));
     // Others count from the last sign of life: with this, no lease is younger than that.
-    this.#writeBeat(transaction);
-    return { kind: 'taken', token, update, sentMs };
+    const signed = await this.#sign(transaction);
+    return { kind: 'taken', token, update, sentMs, signed };
   }
 
   async #ask(transaction: Transaction, namespace: NamespaceId): Promise<void> {
@@ -375,22 +388,18 @@ export class WriteLeases {
 
   async #renewOnce(): Promise<void> {
     const leases = [...this.#held.values()].filter(({ releasing }) => releasing === undefined);
-    const snapshots = this.#snapshots();
     if (leases.length === 0 && !this.#isPresent) return;
-    const { value, version } = await this.#engine.transact(async (transaction) => {
+    const giveSign = async (transaction: Transaction) => {
       const sentMs = this.#host.bootTimeMs();
-      const [records, wanted, known] = await Promise.all([
+      const [records, wanted, signed] = await Promise.all([
         Promise.all(leases.map(({ namespace }) => readLease(transaction, namespace))),
         Promise.all(leases.map(({ namespace }) => transaction.snapshot.get(wantedKey(namespace)))),
-        transaction.get(daemonKey(this.daemon)),
+        this.#sign(transaction),
       ]);
-      // Who was taken for dead has nothing pinned any more.
-      if (known === undefined) this.#pins.forget();
-      const written = await this.#pins.write(transaction, snapshots);
-      this.#writeBeat(transaction);
-      return { sentMs, records, wanted, written };
-    });
-    value.written();
+      return { sentMs, records, wanted, signed };
+    };
+    const { value, version } = await this.#signingWith(() => this.#engine.transact(giveSign));
+    value.signed();
     this.#registered = true;
     this.#seenMs = value.sentMs;
     for (const [index, lease] of leases.entries()) {
@@ -404,6 +413,27 @@ export class WriteLeases {
       if (lease.asOf < version!) lease.asOf = version!;
       if (value.wanted[index] !== undefined) lease.asked.wake();
     }
+  }
+
+  async #signingWith<T>(work: () => Promise<T>): Promise<T> {
+    this.#signing += 1;
+    try {
+      return await work();
+    } finally {
+      this.#signing -= 1;
+    }
+  }
+
+  /**
+   * Writes a sign of life, and with it what is open here: never one without the other. Once the transaction is
+   * committed, what it returns is to be called.
+   */
+  async #sign(transaction: Transaction): Promise<() => void> {
+    // Two of these at once exclude each other, for both read this. Who was taken for dead has nothing pinned any more.
+    if ((await transaction.get(daemonKey(this.daemon))) === undefined) this.#pins.forget();
+    const written = await this.#pins.write(transaction, this.#snapshots());
+    this.#writeBeat(transaction);
+    return written;
   }
 
   #writeBeat(transaction: Transaction): void {

@@ -7,6 +7,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setImmediate as tick } from 'node:timers/promises';
 import type { Engine } from '../../src/kv/engine.js';
+import type { Random } from './random.js';
 
 /** Turns of the event loop after which nobody is on the way to its next turn any more. */
 const SETTLING_TICKS = 4;
@@ -21,8 +22,12 @@ export class Schedule {
   readonly #task = new AsyncLocalStorage<string>();
   #waiting: Array<() => void> = [];
 
-  constructor(choices: readonly number[]) {
+  readonly #random: Random;
+
+  /** @param choices the first ones; `random` makes the others */
+  constructor(choices: readonly number[], random: Random = () => 0) {
     this.choices = [...choices];
+    this.#random = random;
   }
 
   /** An engine whose calls take turns, where a task makes them. */
@@ -66,7 +71,7 @@ export class Schedule {
       if (this.#waiting.length === 0) continue;
       const point = this.alternatives.length;
       this.alternatives.push(this.#waiting.length);
-      this.choices[point] ??= 0;
+      this.choices[point] ??= Math.floor(this.#random() * this.#waiting.length);
       const [next] = this.#waiting.splice(this.choices[point]!, 1);
       next!();
     }
@@ -80,17 +85,30 @@ export class Schedule {
   }
 }
 
+async function inOrder(schedule: Schedule, scenario: (schedule: Schedule) => Promise<void>): Promise<void> {
+  try {
+    await scenario(schedule);
+  } catch (error) {
+    (error as Error).message += ` (in the order ${schedule.choices.join('')})`;
+    throw error;
+  }
+}
+
+/** Runs `scenario` in so many orders, where every one would be too many. */
+export async function someInterleavings(
+  count: number,
+  random: Random,
+  scenario: (schedule: Schedule) => Promise<void>,
+): Promise<void> {
+  for (let runs = 0; runs < count; runs++) await inOrder(new Schedule([], random), scenario);
+}
+
 /** Runs `scenario` in every order that there is; answers how many those were. */
 export async function everyInterleaving(scenario: (schedule: Schedule) => Promise<void>): Promise<number> {
   let choices: number[] = [];
   for (let runs = 1; runs <= RUNS_MAX; runs++) {
     const schedule = new Schedule(choices);
-    try {
-      await scenario(schedule);
-    } catch (error) {
-      (error as Error).message += ` (in the order ${schedule.choices.join('')})`;
-      throw error;
-    }
+    await inOrder(schedule, scenario);
     const { alternatives } = schedule;
     choices = schedule.choices.slice(0, alternatives.length);
     while (choices.length > 0 && choices.at(-1)! + 1 >= alternatives[choices.length - 1]!) choices.pop();
