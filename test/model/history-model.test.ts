@@ -10,9 +10,12 @@ import { checkNoLeaks, freshKeys, storedKeys } from '../support/history-leaks.js
 import * as removal from '../support/history-removal-steps.js';
 import * as steps from '../support/history-steps.js';
 import { HistoryWalk } from '../support/history-walk.js';
+import { LONG } from '../support/injection-run.js';
 import { chooseSeed, seededRandom } from '../support/random.js';
 
-const STEPS = 400;
+const STEPS = LONG ? 1_500 : 250;
+/** Where each takes as many round trips as transactions. */
+const STEPS_SHARED = LONG ? 400 : 100;
 const CHECK_EVERY_STEPS = 50;
 /** How often each comes up. */
 const WEIGHTS: ReadonlyArray<readonly [number, steps.Step]> = [
@@ -39,10 +42,10 @@ const WEIGHTS: ReadonlyArray<readonly [number, steps.Step]> = [
 ];
 const DECK = WEIGHTS.flatMap(([weight, step]) => Array<steps.Step>(weight).fill(step));
 
-async function walkAtRandom(walk: HistoryWalk): Promise<void> {
+async function walkAtRandom(walk: HistoryWalk, stepsMax: number): Promise<void> {
   await walk.start();
   for (let count = 0; count < 3; count++) await steps.createNamespace(walk);
-  for (let count = 1; count <= STEPS; count++) {
+  for (let count = 1; count <= stepsMax; count++) {
     if (walk.live.length === 0) await steps.createNamespace(walk);
     await walk.pick(DECK)(walk);
     await walk.checkSome();
@@ -118,7 +121,7 @@ for (const engine of TEST_ENGINES) {
         const files = await engine.create();
         try {
           const walk = new HistoryWalk({ random, files, isPersistent: engine.isPersistent, cacheBytesMax });
-          await walkAtRandom(walk);
+          await walkAtRandom(walk, engine.isShared ? STEPS_SHARED : STEPS);
           await checkSpace(walk, engine);
           await walk.store.close();
         } finally {
