@@ -260,6 +260,10 @@ export const READY_FRESH_MS = 500;
 /** Namespaces that have labels of their own among the metrics; the others share one. */
 export const METRIC_NAMESPACES_MAX = 100;
 
+/** How often metrics look how far back each namespace is kept, and how long they wait for that. */
+export const METRIC_KEPT_FRESH_MS = 10_000;
+export const METRIC_KEPT_WAIT_MS_MAX = 1_000;
+
 /** A token's length: 128 bits, if they are random. */
 export const TOKEN_BYTES_MIN = 16;
 

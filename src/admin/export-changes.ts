@@ -18,6 +18,7 @@ import {
   encodeVersionHead,
 } from './change-file.js';
 import { comparePages } from './compare.js';
+import { changesBetween } from './history.js';
 import { allPages, pageBatches } from './pages.js';
 
 /** A change file on its way out. */
@@ -94,9 +95,10 @@ async function* changeBytes(route: Route, header: ChangesHeader): AsyncGenerator
     last = await open(store, namespace, to);
     yield ended(encodeHeader(header));
     let [versions, isGap] = [0, false];
-    for await (const { change, keptFrom } of changesUpTo(route)) {
+    for await (const change of changesBetween(store, namespace, from.version, to.version)) {
       const version = await openIfKept(store, namespace, change.version);
-      isGap ||= before.head.version < keptFrom || version === undefined;
+      // It was removed after the changelog was read; after a gap in the changelog itself, no pages are listed.
+      isGap ||= version === undefined;
       if (version === undefined) continue;
       try {
         yield ended(encodeVersionHead(change));
@@ -121,25 +123,6 @@ async function* changeBytes(route: Route, header: ChangesHeader): AsyncGenerator
   } finally {
     before.close();
     last?.close();
-  }
-}
-
-/** Commits after `from`, each with the oldest version that was surely kept after it was read: older ones may be missing. */
-async function* changesUpTo({
-  store,
-  namespace,
-  from,
-  to,
-}: Route): AsyncGenerator<{ change: Change; keptFrom: Version }> {
-  for (let last = from.version; last < to.version; ) {
-    const changes = await store.changesAfter(namespace, last);
-    const { truncatedBefore } = await store.details(namespace);
-    if (changes.length === 0) return;
-    for (const change of changes) {
-      if (change.version > to.version) return;
-      yield { change, keptFrom: truncatedBefore };
-    }
-    last = changes.at(-1)!.version;
   }
 }
 

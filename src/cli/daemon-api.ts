@@ -94,6 +94,7 @@ export async function startApi(options: MountOptions, token: string | undefined,
   const service = localService(store, directory, { mounts: status, writerWaitMs: options.writerWait });
   const state = { mounts: () => [mountState(options, served)], lease: () => store.signOfLife };
   metrics.addFigures(figuresOf(served));
+  metrics.addKept(service, () => mountState(options, served).namespaces.map(({ name }) => name));
   const tcp = token === undefined ? undefined : { address: options.admin!, token };
   const api = await serveApi(
     {

@@ -93,6 +93,8 @@ test('metrics count what happened', async () => {
     assert.equal(then('build_info', 'release="0.1.0"'), 1);
     assert.equal(then('leases'), undefined, 'no leases without other hosts');
     assert.equal(then('retention_failures_total'), 0);
+    assert.equal(then('retention_held_versions', 'namespace="test"'), 0);
+    assert.ok(then('retention_oldest_version_age_seconds', 'namespace="test"')! < 600);
     // A database that nobody mounted shares a label with all the others.
     await api.expect(201, 'POST', '/api/v1/namespaces', { name: 'unmounted' });
     await run(process.execPath, [MAIN, 'import', await smallDatabase(), 'unmounted', '--store', mount.storeUrl]);

@@ -106,7 +106,7 @@ test('what cannot be taken in or given out', async () => {
   await refused(3, /no file/, 'import', join(base, 'missing'), 'x');
   await refused(3, /no namespace/i, 'export', 'missing', join(base, 'out'));
   await refused(3, /has no version/, 'export', `alone@${'0'.repeat(19)}1`, join(base, 'out'));
-  await refused(2, /not a version/, 'export', 'alone@xyz', join(base, 'out'));
+  await refused(3, /no tag "xyz"/, 'export', 'alone@xyz', join(base, 'out'));
 });
 
 test('a damaged page is found, by name, with and without a daemon', async () => {

@@ -9,8 +9,10 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { METRIC_NAMESPACES_MAX } from '../../limits.js';
 import type { MountObserver, StoreObserver } from '../../observers.js';
 import type { NamespaceId } from '../../store/types.js';
+import type { StoreService } from '../store-service.js';
 import { addFigures, type Figures } from './figures.js';
 import { HotHistogram } from './hot-histogram.js';
+import { addKeptFigures } from './kept-figures.js';
 import type { Listener } from './listener.js';
 
 export interface Metrics {
@@ -21,6 +23,8 @@ export interface Metrics {
   readonly mountObserver: MountObserver;
   /** From now on these are read, too. */
   addFigures(figures: Figures): void;
+  /** From now on how far back these namespaces are kept is told, too. */
+  addKept(service: StoreService, names: () => readonly string[]): void;
   /** From now on what concerns these namespaces is told apart. */
   nameNamespaces(namespaces: Iterable<{ readonly id: NamespaceId; readonly name: string }>): void;
   /** A call of the API was answered. */
@@ -52,6 +56,7 @@ export function createMetrics(release: string): Metrics {
     storeObserver: storeObserver(counter, histogram, nameOf),
     mountObserver: mountObserver(registry, counter, nameOf),
     addFigures: (figures) => addFigures(figures, registry, PREFIX),
+    addKept: (service, names) => addKeptFigures(service, names, registry, PREFIX),
     nameNamespaces: (namespaces) => {
       for (const { id, name } of namespaces) if (names.size < METRIC_NAMESPACES_MAX) names.set(id, name);
     },
