@@ -6,6 +6,7 @@
 // commit after commit, up to the watermark, the images before it are cleared. When something that was held is no longer,
 // every page is looked at once. COLLECTED remembers how far that is, so whatever interrupts it, it goes on from there.
 
+import { keyAfter } from '../kv/bytes.js';
 import type { Engine, Transaction } from '../kv/engine.js';
 import { COLLECT_ENTRIES_MAX, COLLECT_PAGES_MAX } from '../limits.js';
 import { type Version, ZERO_VERSION } from '../version.js';
@@ -23,6 +24,7 @@ import {
   pageOfKey,
   pageOfStagePageKey,
   pageRangeBefore,
+  pageRangeUpTo,
   pagesRange,
   pinRange,
   shrinkKey,
@@ -32,8 +34,8 @@ import {
   timeKey,
   versionOfKey,
 } from './keys.js';
-import { type Bulk, continueHistory, EMPTY_HISTORY, type NamespaceHistory } from './namespace-history.js';
-import { mayHold } from './page-reader.js';
+import { continueHistory, EMPTY_HISTORY, type NamespaceHistory } from './namespace-history.js';
+import { findImage, mayHold } from './page-reader.js';
 import {
   type CollectedRecord,
   decodeChange,
@@ -81,6 +83,8 @@ interface Scope {
   /** At least up to the watermark. */
   readonly history: NamespaceHistory;
   readonly limits: CollectLimits;
+  /** Pages that this step has looked at: there is nothing more to clear. */
+  readonly swept: Set<PageNumber>;
 }
 
 /**
@@ -103,7 +107,14 @@ export async function collectStep(
       if (watermark === ZERO_VERSION || watermark === EVERYTHING_GONE) return { isDone: true, versions: 0, bytes: 0 };
       await clearDeadPins(transaction, namespace);
       const history = await continueHistory(transaction, namespace, EMPTY_HISTORY, watermark);
-      const scope = { namespace, watermark, held: heldBefore(held, watermark), history, limits };
+      const scope = {
+        namespace,
+        watermark,
+        held: heldBefore(held, watermark),
+        history,
+        limits,
+        swept: new Set<PageNumber>(),
+      };
       const record = continueFrom(bytes === undefined ? NOTHING : decodeCollected(bytes), scope.held);
       const isOver = !record.isSweeping && record.upTo === watermark;
       if (isOver && bytes?.equals(encodeCollected(record))) return { isDone: true, versions: 0, bytes: 0 };
@@ -265,27 +276,42 @@ async function sweepPages(
   return { cursor: seenTo === LAST_PAGE ? 0 : seenTo, pages: pages.length };
 }
 
-/** Clears all images of a page that no readable version needs. */
+/**
+ * Clears all images of a page that no readable version needs. Looks only at those that one may need: the newest at the
+ * watermark, and at each older version that is held.
+ */
 async function sweepPage(transaction: Transaction, scope: Scope, page: PageNumber): Promise<void> {
-  const { namespace, watermark, held, history } = scope;
-  const { begin } = pageRangeBefore(namespace, page, watermark);
-  const { end: last } = pagesRange(namespace, page, page);
-  const pairs = await transaction.snapshot.getRange(begin, last);
-  const images: { version: Version; bulk?: Bulk }[] = pairs.map(({ key }) => ({ version: versionOfKey(key) }));
-  for (const bulk of history.bulks.filter((candidate) => mayHold(candidate, page))) {
-    if (await transaction.snapshot.get(stagePageKey(namespace, bulk.stage, page)))
-      images.push({ version: bulk.version, bulk });
-  }
-  images.sort((a, b) => (a.version < b.version ? -1 : 1));
-  for (const [index, { version, bulk }] of images.entries()) {
+  const { namespace, watermark, held, history, swept } = scope;
+  if (swept.has(page)) return;
+  swept.add(page);
+  const points = [...held, watermark];
+  const needed: Version[] = [];
+  let point: Version | undefined = watermark;
+  while (point !== undefined) {
+    const to: Version = point;
+    const image = await findImage(transaction.snapshot, { namespace, version: to, history }, page);
+    if (image === undefined) break;
+    const { version } = image;
     const cut = history.shrinks.find((shrink) => shrink.version > version && shrink.lastPage < page)?.version;
-    const next = images[index + 1]?.version;
-    const end = cut === undefined || (next !== undefined && next < cut) ? next : cut;
-    if (end === undefined || end > watermark || held.some((kept) => kept >= version && kept < end)) continue;
-    transaction.clear(
-      bulk === undefined ? pageKey(namespace, page, version) : stagePageKey(namespace, bulk.stage, page),
-    );
+    if (points.some((kept) => kept >= version && kept <= to && (cut === undefined || kept < cut)))
+      needed.unshift(version);
+    point = points.findLast((kept) => kept < version);
   }
+  let { begin, end } = pageRangeUpTo(namespace, page, watermark);
+  for (const version of needed) {
+    const key = pageKey(namespace, page, version);
+    await clearBetween(transaction, begin, key);
+    begin = keyAfter(key);
+  }
+  await clearBetween(transaction, begin, end);
+  for (const { version, stage } of history.bulks.filter((bulk) => mayHold(bulk, page))) {
+    if (version <= watermark && !needed.includes(version)) transaction.clear(stagePageKey(namespace, stage, page));
+  }
+}
+
+async function clearBetween(transaction: Transaction, begin: Buffer, end: Buffer): Promise<void> {
+  const [some] = await transaction.snapshot.getRange(begin, end, { limit: 1 });
+  if (some !== undefined) transaction.clearRange(begin, end);
 }
 
 // --- what the pages are found by

@@ -193,7 +193,7 @@ export class PageReader {
 }
 
 /** The newest image of the page written at or before the layer's version, visible or not. */
-async function findImage(
+export async function findImage(
   transaction: ReadTransaction,
   { namespace, version, history }: Layer,
   page: PageNumber,
