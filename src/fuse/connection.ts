@@ -89,8 +89,8 @@ export class Connection {
 
   /** The versions that are read here. */
   get versions(): Version[] {
-    const { head } = this.transaction;
-    return head === undefined ? this.#plain.versions : [...this.#plain.versions, head.version];
+    const { version } = this.transaction;
+    return version === undefined ? this.#plain.versions : [...this.#plain.versions, version];
   }
 
   /** The threads that have the database open. */

@@ -109,9 +109,13 @@ export class MountedFile {
     }
   }
 
-  /** The newest version, ready to be read. */
-  async newest(): Promise<DatabaseVersion> {
+  /**
+   * The newest version, ready to be read.
+   * @param chosen hears at once which it is, so that it is kept from then on
+   */
+  async newest(chosen?: (version: Version) => void): Promise<DatabaseVersion> {
     const head = await this.head();
+    chosen?.(head.version);
     if (this.#newest?.head.version !== head.version) {
       this.#newest = await DatabaseVersion.open(this.#store, this.namespace, head);
     }

@@ -40,6 +40,8 @@ export class Transaction implements Writer {
   readonly #cache: KernelCache;
   #phase: Phase = 'idle';
   #base: DatabaseVersion | undefined;
+  /** What is about to be the base. */
+  #chosen: Version | undefined;
   #dirty: Overlay | undefined;
   /**
    * Dirty sets that were committed with a smaller size, for what lies past it: SQLite cuts the file only after the
@@ -78,6 +80,11 @@ export class Transaction implements Writer {
     return this.#base?.head;
   }
 
+  /** The version that is read here, or is about to be. */
+  get version(): Version | undefined {
+    return this.#base?.head.version ?? this.#chosen;
+  }
+
   get sizeBytes(): number {
     return this.#dirty?.sizeBytes ?? this.#base?.sizeBytes ?? 0;
   }
@@ -85,13 +92,27 @@ export class Transaction implements Writer {
   /** Pins the newest version. The shown counter moves exactly when the content did. */
   async begin(): Promise<void> {
     if (this.#base !== undefined) return;
-    const base = await this.file.newest();
+    const base = await this.#pin();
     const { version } = base.head;
-    await this.#cache.moveTo(version);
     if (this.#shown === undefined) this.#shown = { counter: base.header?.changeCounter ?? 0, version };
     else if (this.#shown.version !== version) this.#shown = { counter: (this.#shown.counter + 2) >>> 0, version };
     this.#base = base;
+    this.#chosen = undefined;
     this.#phase = 'reading';
+  }
+
+  /** It is kept from the moment on at which it was the newest. */
+  async #pin(): Promise<DatabaseVersion> {
+    try {
+      const base = await this.file.newest((version) => {
+        this.#chosen = version;
+      });
+      await this.#cache.moveTo(base.head.version);
+      return base;
+    } catch (error) {
+      this.#chosen = undefined;
+      throw error;
+    }
   }
 
   /** Takes the namespace's write lock. @throws EAGAIN when another holds it, or the snapshot is not the head */

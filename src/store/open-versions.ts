@@ -2,10 +2,11 @@
 //
 // What is read must not be removed. In a store with one owner the collection asks here; what is opened by name and
 // the decisions of a collection exclude each other (`exclusively`), so that no version is removed between the look
-// whether it is there and the entry here. A snapshot of the newest version needs no such care: no collection that is
-// under way removes that one. Where several processes share a store, what is here is told to the others (pins.ts).
+// whether it is there and the entry here. A snapshot of the newest version is taken without such care, and a mount may tell
+// of it late. It counts if it was told of before the watermark passed it, and at each decision since: nothing else may
+// be believed to be whole. Where several processes share a store, what is here is told to the others (pins.ts).
 
-import type { Version } from '../version.js';
+import { type Version, ZERO_VERSION } from '../version.js';
 import { ByteGate } from './byte-gate.js';
 import type { SnapshotsOpen } from './pins.js';
 import type { NamespaceId } from './types.js';
@@ -13,6 +14,10 @@ import type { NamespaceId } from './types.js';
 export class OpenVersions {
   readonly #counts = new Map<NamespaceId, Map<Version, number>>();
   readonly #gate = new ByteGate(1);
+  /** The watermarks that this process has set. */
+  readonly #watermarks = new Map<NamespaceId, Version>();
+  /** What was open at the last decision about a namespace. */
+  readonly #kept = new Map<NamespaceId, Set<Version>>();
   #ofMount: () => Iterable<readonly [NamespaceId, Version]> = () => [];
 
   /** @param versions those of the mount's connections, asked for now and then */
@@ -33,8 +38,33 @@ export class OpenVersions {
     if (versions?.size === 0) this.#counts.delete(namespace);
   }
 
+  /** Those that are whole. */
   of(namespace: NamespaceId): readonly Version[] {
-    return this.all().get(namespace) ?? [];
+    const watermark = this.#watermarks.get(namespace) ?? ZERO_VERSION;
+    const [kept, opened] = [this.#kept.get(namespace), this.#counts.get(namespace)];
+    const isWhole = (version: Version) =>
+      version >= watermark || kept?.has(version) === true || opened?.has(version) === true;
+    return (this.all().get(namespace) ?? []).filter(isWhole);
+  }
+
+  /** As `of`, for a decision of a collection: what is not among these may be removed by it. */
+  atDecision(namespace: NamespaceId): readonly Version[] {
+    const open = this.of(namespace);
+    this.#kept.set(namespace, new Set(open));
+    return open;
+  }
+
+  /** To be called when the watermark may have been set, before anything is removed by it. */
+  watermarkSet(namespace: NamespaceId, watermark: Version): void {
+    const known = this.#watermarks.get(namespace);
+    if (known !== undefined && known >= watermark) return;
+    this.atDecision(namespace);
+    this.#watermarks.set(namespace, watermark);
+  }
+
+  /** To be called exclusively, when something else holds the version no longer: those who read it go on. */
+  keep(namespace: NamespaceId, version: Version): void {
+    this.#kept.set(namespace, new Set([...(this.#kept.get(namespace) ?? []), version]));
   }
 
   all(): SnapshotsOpen {

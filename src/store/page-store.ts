@@ -344,7 +344,11 @@ export class PageStore {
 
   /** To be called as lockNamespace. @throws CONFLICT when `owner` does not have it */
   async unlockNamespace(namespace: NamespaceId, owner: string): Promise<void> {
-    await clearLock(this.#engine, namespace, owner);
+    await this.#holding(namespace, async () => {
+      const { lock } = await this.state(namespace);
+      await clearLock(this.#engine, namespace, owner);
+      if (lock !== undefined) this.#openVersions.keep(namespace, lock.version);
+    });
     this.#heads.rememberLock(namespace, undefined);
   }
 

@@ -140,7 +140,7 @@ export class Retention {
       signal?.throwIfAborted();
       this.#stopped.signal.throwIfAborted();
       const startMs = performance.now();
-      const open = () => this.open(namespace);
+      const open = () => (this.#isShared ? [] : this.#openVersions.atDecision(namespace));
       const step = await this.#decide(() => collectStep(this.#engine, namespace, open, this.#limits));
       isDone = step.isDone;
       versions += step.versions;
@@ -252,15 +252,15 @@ export class Retention {
   /** Never back, and never past the newest version. */
   async #moveWatermark(namespace: NamespaceId, target: Version): Promise<void> {
     if (target === ZERO_VERSION) return;
-    await this.#decide(() =>
+    const move = () =>
       this.#engine.transact(async (transaction) => {
         const [watermark] = await Promise.all([
           readWatermark(transaction, namespace),
           readMeta(transaction, namespace),
         ]);
         if (watermark < target) transaction.set(watermarkKey(namespace), versionToBytes(target));
-      }),
-    );
+      });
+    await this.#decide(() => move().finally(() => this.#openVersions.watermarkSet(namespace, target)));
   }
 
   /** As far as may be: not past the newest version, nor, among hosts, what was the newest until just now. */

@@ -8,7 +8,7 @@ import { openEngine } from '../../../src/kv/open.js';
 import { CHANGES_READ_MAX } from '../../../src/limits.js';
 import type { PageStore } from '../../../src/store/page-store.js';
 import type { Head, NamespaceId } from '../../../src/store/types.js';
-import { ZERO_VERSION } from '../../../src/version.js';
+import { type Version, ZERO_VERSION } from '../../../src/version.js';
 import {
   commitOne,
   filledPage,
@@ -86,5 +86,41 @@ describe('a version that was removed', () => {
     await store.retention.truncate(id, head.version);
     store = await openStore(engine);
     assert.deepEqual([await read(head, 1), await read(head, 2), await read(head, 3)], [0, 9, 0]);
+  });
+
+  test('does not come back when a mount tells late that it reads it', async () => {
+    store = await openStore(engine, { cacheBytesMax: 1 });
+    const read1 = (head: Head): Promise<number> => read(head, 1);
+    const snapshots: Array<[NamespaceId, Version]> = [];
+    store.pinSnapshots(() => snapshots);
+    const [first, second, third] = [await commit(1, { 1: 1 }), await commit(1, { 1: 2 }), await commit(1, { 1: 3 })];
+    snapshots.push([id, second.version]);
+    await store.retention.truncate(id, third.version);
+    assert.equal(await read1(second), 2, 'in time');
+    snapshots.push([id, first.version]);
+    await assert.rejects(read1(first), isGone);
+    await store.retention.collect(id);
+    await assert.rejects(read1(first), isGone);
+    assert.equal(await read1(second), 2);
+    snapshots.splice(0);
+    await store.retention.collect(id);
+    snapshots.push([id, second.version]);
+    await assert.rejects(read1(second), isGone);
+  });
+
+  test('is kept for a mount that reads what a maintenance lock shows, when the lock is taken away', async () => {
+    store = await openStore(engine, { cacheBytesMax: 1 });
+    const snapshots: Array<[NamespaceId, Version]> = [];
+    store.pinSnapshots(() => snapshots);
+    const shown = await commit(1, { 1: 1 });
+    await store.lockNamespace(id, 'owner');
+    await commit(1, { 1: 2 });
+    const newest = await commit(1, { 1: 3 });
+    await store.retention.truncate(id, newest.version);
+    snapshots.push([id, shown.version]);
+    assert.equal(await read(shown, 1), 1);
+    await store.unlockNamespace(id, 'owner');
+    await store.retention.collect(id);
+    assert.equal(await read(shown, 1), 1);
   });
 });
