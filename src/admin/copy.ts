@@ -87,9 +87,17 @@ export async function planCopy(route: CopyRoute): Promise<CopyPlan> {
  *   and what a commit throws
  */
 export async function copyNamespace(plan: CopyPlan, observer: Observer): Promise<Copied> {
-  const { target, from } = plan;
-  const to = plan.to ?? (await target.createNamespace(plan.targetNamespace, from.createdMs));
+  const { target } = plan;
+  const to = plan.to ?? (await createLike(plan));
   return asWriter(target, to.id, WRITER_WAIT_MS_DEFAULT, () => replayMissing(plan, to, observer));
+}
+
+/** Whoever mounts the copy must present the same secret. */
+async function createLike({ source, from, target, targetNamespace }: CopyPlan): Promise<NamespaceInfo> {
+  const to = await target.createNamespace(targetNamespace, from.createdMs);
+  const proof = await source.accessProof(from.id);
+  if (proof !== undefined) await target.setAccessProof(to.id, proof);
+  return to;
 }
 
 async function replayMissing(plan: CopyPlan, to: NamespaceInfo, observer: Observer): Promise<Copied> {

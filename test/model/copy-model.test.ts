@@ -147,6 +147,14 @@ for (const [sourceEngine, targetEngine] of TEST_ENGINES.flatMap((from) =>
       assert.equal(await compareAll(target, ofFork.to, forked), 6);
     });
 
+    test('the secret that a mount must present', async () => {
+      const id = await create();
+      const proof = 'ab'.repeat(32);
+      await source.setAccessProof(id, proof);
+      const { to } = await copy();
+      assert.equal(await target.accessProof(to.id), proof);
+    });
+
     test('every version, broken off anywhere and continued, while the source goes on', async () => {
       const random = seededRandom(chooseSeed(`${sourceEngine.name} to ${targetEngine.name}`));
       const info = await source.createNamespace('file');

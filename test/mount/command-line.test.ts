@@ -173,7 +173,7 @@ test('with a daemon, commands go through it', async () => {
       'timeMs',
       'version',
     ]);
-    assert.match((await mvfuse('ns', 'stat', 'test', '--store', store)).stdout, /page size {4}4096 bytes/);
+    assert.match((await mvfuse('ns', 'stat', 'test', '--store', store)).stdout, /page size +4096 bytes/);
     assert.equal((await mvfuse('ns', 'create', 'second', '--store', store)).status, 0);
     await refused(3, /no namespace/i, 'log', 'missing', '--store', store);
     await refused(
