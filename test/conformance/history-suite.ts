@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { type ErrorCode, isMvfuseError } from '../../src/errors.js';
 import type { Engine } from '../../src/kv/engine.js';
 import { FORK_LEVELS_MAX } from '../../src/limits.js';
 import { parseMoment } from '../../src/moment.js';
@@ -12,17 +11,10 @@ import type { Head, NamespaceId } from '../../src/store/types.js';
 import { type Version, ZERO_VERSION } from '../../src/version.js';
 import type { TestEngine, TestStore } from '../support/engines.js';
 import { commitOne, filledPages, openStore, pageNumber, request } from '../support/stores.js';
+import { throwsCode } from '../support/throws-code.js';
 
 const START_MS = Date.parse('2026-01-01T00:00:00Z');
 const SMALL_LIMITS = { commitBytesMax: 4_000, stageChunkBytesMax: 1_500 };
-
-function throwsCode(code: ErrorCode, message = /./) {
-  return (error: unknown) => {
-    assert.ok(isMvfuseError(error, code), `${code} expected, got ${error}`);
-    assert.match(error.message, message);
-    return true;
-  };
-}
 
 export function historySuite(testEngine: TestEngine): void {
   describe(`history on ${testEngine.name}`, () => {

@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { ErrorCode } from '../../src/errors.js';
-import { isMvfuseError } from '../../src/errors.js';
 import { keyAfter } from '../../src/kv/bytes.js';
 import type { Engine, KeyValue, Transaction } from '../../src/kv/engine.js';
 import {
@@ -15,16 +14,10 @@ import {
 import { versionToBytes, ZERO_VERSION } from '../../src/version.js';
 import type { TestEngine, TestStore } from '../support/engines.js';
 import { chooseSeed, randomBytes, randomInteger, seededRandom } from '../support/random.js';
+import { throwsCode } from '../support/throws-code.js';
 
 const key = (text: string) => Buffer.from(text);
 const NONE = Buffer.alloc(0);
-
-function throwsCode(code: ErrorCode) {
-  return (error: unknown) => {
-    assert.ok(isMvfuseError(error, code), `${code} expected, got ${error}`);
-    return true;
-  };
-}
 
 export function kvSuite(testEngine: TestEngine): void {
   describe(`engine ${testEngine.name}`, () => {

@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ErrorCode, isMvfuseError } from '../../src/errors.js';
 import type { Engine } from '../../src/kv/engine.js';
 import { CHANGES_READ_MAX, NAMESPACE_NAME_BYTES_MAX, READ_PAGES_MAX } from '../../src/limits.js';
 import { formatKey, pageRangeUpTo, stagePageRange, stagingRange } from '../../src/store/keys.js';
@@ -22,17 +21,10 @@ import {
   pageNumber,
   request,
 } from '../support/stores.js';
+import { throwsCode } from '../support/throws-code.js';
 
 const SMALL_LIMITS = { commitBytesMax: 4 * PAGE_BYTES, stageChunkBytesMax: 2 * PAGE_BYTES };
 const LAST_VERSION = 'f'.repeat(20) as Version;
-
-function throwsCode(code: ErrorCode, message = /./) {
-  return (error: unknown) => {
-    assert.ok(isMvfuseError(error, code), `${code} expected, got ${error}`);
-    assert.match(error.message, message);
-    return true;
-  };
-}
 
 export function storeSuite(testEngine: TestEngine): void {
   describe(`store on ${testEngine.name}`, () => {

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { type AppliedChanges, applyChanges } from '../../src/admin/apply-changes.js';
 import { CHECKSUM_BYTES, ChecksumChain, encodeHeader, MAGIC, PREFIX_BYTES } from '../../src/admin/change-file.js';
 import { exportChanges } from '../../src/admin/export-changes.js';
-import { type ErrorCode, isMvfuseError, MvfuseError } from '../../src/errors.js';
+import { isMvfuseError, MvfuseError } from '../../src/errors.js';
 import type { Engine } from '../../src/kv/engine.js';
 import type { PageStore } from '../../src/store/page-store.js';
 import type { Head } from '../../src/store/types.js';
@@ -18,6 +18,7 @@ import { TEST_ENGINES, type TestStore } from '../support/engines.js';
 import { checkCopy, FileModel } from '../support/file-model.js';
 import { chooseSeed, type Random, randomInteger, seededRandom } from '../support/random.js';
 import { commitOne, dyingEngine, filledPages, openStore, pageNumber, request } from '../support/stores.js';
+import { throwsCode } from '../support/throws-code.js';
 
 const LINKS = 6;
 /** More than one call to changesAfter gives. */
@@ -28,14 +29,6 @@ const TARGET_LIMITS = [LIMITS, { commitBytesMax: 8_000_000, stageChunkBytesMax: 
 const START_MS = 1_600_000_000_000;
 
 const everything = () => 0;
-
-function throwsCode(code: ErrorCode, message: RegExp) {
-  return (error: unknown) => {
-    assert.ok(isMvfuseError(error, code), `${code} expected, got ${error}`);
-    assert.match(error.message, message);
-    return true;
-  };
-}
 
 async function* stream(bytes: Buffer, pieceBytes = 1_000): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);

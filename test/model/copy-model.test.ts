@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { type CopyPlan, copyNamespace, type Observer, planCopy } from '../../src/admin/copy.js';
 import { verifyCopy } from '../../src/admin/verify-copy.js';
-import { type ErrorCode, isMvfuseError, MvfuseError } from '../../src/errors.js';
+import { MvfuseError } from '../../src/errors.js';
 import type { Engine } from '../../src/kv/engine.js';
 import { headKey, logKey, pageKeyPrefix } from '../../src/store/keys.js';
 import { encodePage } from '../../src/store/page-codec.js';
@@ -19,6 +19,7 @@ import { TEST_ENGINES, type TestStore } from '../support/engines.js';
 import { checkCopy, FileModel } from '../support/file-model.js';
 import { chooseSeed, type Random, randomInteger, seededRandom } from '../support/random.js';
 import { commitOne, dyingEngine, filledPages, openStore, pageNumber, request } from '../support/stores.js';
+import { throwsCode } from '../support/throws-code.js';
 
 /** More than one call to changesAfter gives. */
 const COMMITS = 300;
@@ -34,14 +35,6 @@ const everything = () => 0;
 
 function observer(advance: Observer['advance'] = () => {}, signal = new AbortController().signal): Observer {
   return { advance, signal };
-}
-
-function throwsCode(code: ErrorCode, message: RegExp) {
-  return (error: unknown) => {
-    assert.ok(isMvfuseError(error, code), `${code} expected, got ${error}`);
-    assert.match(error.message, message);
-    return true;
-  };
 }
 
 async function grow(store: PageStore, file: FileModel, random: Random, commits: number): Promise<void> {
