@@ -33,6 +33,7 @@ const POLICIES: Readonly<Record<string, RetentionPolicy>> = {
 const NAMES = Object.keys(POLICIES);
 const TAGS_MAX = 4;
 const SIZE_RATIO_MAX = 1.5;
+const STEADY_WAITS_MAX = 20;
 
 let mount: TestMount | undefined;
 const clients: LoadClient[] = [];
@@ -113,6 +114,14 @@ function storeBytes(directory: string): number {
   return readdirSync(directory).reduce((bytes, file) => bytes + statSync(join(directory, file)).size, 0);
 }
 
+/** Until a figure stays as it is for some rounds of the daemon's. */
+async function untilSteady(figure: () => number): Promise<void> {
+  for (let waits = 0, before = -1; waits < STEADY_WAITS_MAX && before !== figure(); waits++) {
+    before = figure();
+    await sleep(3 * PERIOD_MS);
+  }
+}
+
 test(`${SECONDS} seconds of load while versions are removed`, async (t) => {
   const random = seededRandom(chooseSeed('retention under load'));
   const seed = (): number => Math.floor(random() * 2 ** 31);
@@ -151,7 +160,8 @@ test(`${SECONDS} seconds of load while versions are removed`, async (t) => {
   assert.equal(retention.failures, 0, retention.lastFailure);
 
   // What is young enough still is not for long; then the daemon comes by.
-  await sleep(Math.max(...NAMES.map((name) => POLICIES[name]!.keepMs ?? 0)) + 4 * PERIOD_MS);
+  await sleep(Math.max(...NAMES.map((name) => POLICIES[name]!.keepMs ?? 0)) + 2 * PERIOD_MS);
+  await untilSteady(() => storeBytes(directory));
   const kept = await Promise.all(NAMES.map(async (name) => (await service.log(name, { limit: 1_000_000 })).length));
   assert.equal(await mount.unmount(), 0, mount.log);
   const fresh = join(mount.base, 'fresh');
