@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import type { ErrorCode } from '../../src/errors.js';
 import { keyAfter } from '../../src/kv/bytes.js';
 import type { Engine, KeyValue, Transaction } from '../../src/kv/engine.js';
 import {
