@@ -6,6 +6,7 @@ import { isMvfuseError } from '../../../src/errors.js';
 import type { Engine } from '../../../src/kv/engine.js';
 import { openEngine } from '../../../src/kv/open.js';
 import { CHANGES_READ_MAX } from '../../../src/limits.js';
+import { namespaceRange } from '../../../src/store/keys.js';
 import type { PageStore } from '../../../src/store/page-store.js';
 import type { Head, NamespaceId } from '../../../src/store/types.js';
 import { type Version, ZERO_VERSION } from '../../../src/version.js';
@@ -122,5 +123,20 @@ describe('a version that was removed', () => {
     await store.unlockNamespace(id, 'owner');
     await store.retention.collect(id);
     assert.equal(await read(shown, 1), 1);
+  });
+
+  test('leaves no page of its bulk commit behind', async () => {
+    store = await openStore(engine, { limits: { commitBytesMax: 1_000, stageChunkBytesMax: 1_000 } });
+    const bulk = await commit(3, { 1: 1, 2: 2, 3: 3 });
+    // Its own pages were looked at by now.
+    await store.retention.truncate(id, bulk.version);
+    await commit(3, { 2: 5 });
+    await commit(3, { 1: 7 });
+    const newest = await commit(3, { 3: 9 });
+    await store.retention.truncate(id, newest.version);
+    const { begin, end } = namespaceRange(id);
+    const keys = (await engine.read((transaction) => transaction.getRange(begin, end))).length;
+    // Three pages, the description, the head, the changelog, the time, the watermark, and how far it was collected.
+    assert.equal(keys, 3 + 6);
   });
 });
