@@ -14,6 +14,7 @@ import { type Version, versionToBytes, ZERO_VERSION } from '../version.js';
 import { COLLECT_LIMITS, type Collected, type CollectLimits, collectStep } from './collector.js';
 import { EVERYTHING_GONE, heldBefore, readHeld, readWatermark } from './held-versions.js';
 import {
+  logKey,
   logRange,
   namespaceOfRemovedKey,
   namespaceRange,
@@ -254,11 +255,14 @@ export class Retention {
     if (target === ZERO_VERSION) return;
     const move = () =>
       this.#engine.transact(async (transaction) => {
-        const [watermark] = await Promise.all([
+        const [watermark, { name }, isVersion] = await Promise.all([
           readWatermark(transaction, namespace),
           readMeta(transaction, namespace),
+          transaction.get(logKey(namespace, target)),
         ]);
-        if (watermark < target) transaction.set(watermarkKey(namespace), versionToBytes(target));
+        if (watermark >= target) return;
+        if (isVersion === undefined) throw new MvfuseError('NOT_FOUND', `namespace "${name}" has no version ${target}`);
+        transaction.set(watermarkKey(namespace), versionToBytes(target));
       });
     await this.#decide(() => move().finally(() => this.#openVersions.watermarkSet(namespace, target)));
   }

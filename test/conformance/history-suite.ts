@@ -239,6 +239,15 @@ export function historySuite(testEngine: TestEngine): void {
         assert.equal(keys.length, 10);
       });
 
+      test('goes from version to version only', async () => {
+        const [first, last] = [await commit({ 1: 1 }), await commit({ 1: 2 })];
+        const between = `${first.version.slice(0, -1)}1` as Version;
+        await assert.rejects(store.retention.truncate(id, between), throwsCode('NOT_FOUND', /has no version/));
+        await store.retention.truncate(id, last.version);
+        await store.retention.truncate(id, first.version);
+        assert.equal((await store.log(id)).length, 1);
+      });
+
       test('tells what it would remove without removing it', async () => {
         await commit({ 1: 1 });
         const last = await commit({ 1: 2, 2: 2 });
