@@ -11,6 +11,7 @@ import { CHECKSUM_BYTES, ChecksumChain, encodeHeader, MAGIC, PREFIX_BYTES } from
 import { exportChanges } from '../../src/admin/export-changes.js';
 import { isMvfuseError, MvfuseError } from '../../src/errors.js';
 import type { Engine } from '../../src/kv/engine.js';
+import { openEngine } from '../../src/kv/open.js';
 import type { PageStore } from '../../src/store/page-store.js';
 import type { Head } from '../../src/store/types.js';
 import { type Version, ZERO_VERSION } from '../../src/version.js';
@@ -338,7 +339,7 @@ describe('a change file that was tampered with', () => {
   });
 
   async function memoryStore() {
-    const kv = await (await TEST_ENGINES.find(({ name }) => name === 'memory')!.create()).open();
+    const kv = await openEngine('memory:', { clock: Date.now });
     return { source: await openStore(kv, { cacheBytesMax: 0 }), kv };
   }
 
