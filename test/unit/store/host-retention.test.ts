@@ -11,11 +11,12 @@ import type { PageStore } from '../../../src/store/page-store.js';
 import type { Head, NamespaceId } from '../../../src/store/types.js';
 import { ZERO_VERSION } from '../../../src/version.js';
 import { HOST_LEASE_MS, type SharedClock, SimulatedHost } from '../../support/hosts.js';
+import { LONG } from '../../support/injection-run.js';
 import { someInterleavings } from '../../support/interleavings.js';
 import { chooseSeed, seededRandom } from '../../support/random.js';
 import { commitOne, filledPages, openStore, pageNumber, request } from '../../support/stores.js';
 
-const ORDERS = 250;
+const ORDERS = LONG ? 250 : 100;
 const isGone = (error: unknown): boolean => isMvfuseError(error, 'GONE');
 
 /** A store with three versions of a page, whose fills are 1, 2, 3; none of them new any more. */
