@@ -6,13 +6,14 @@ import type { Check } from '../admin/api/health.js';
 import { parseDuration } from '../config.js';
 import { errorMeaning, isMvfuseError, MvfuseError } from '../errors.js';
 import { LIMIT_RANGES } from '../limits.js';
-import { addServiceOptions, checked, type ServiceOptions } from './options.js';
-import { print } from './output.js';
+import { addServiceOptions, checked, jsonOption, type ServiceOptions } from './options.js';
+import { print, printJson } from './output.js';
 import { connectDaemons, withService } from './store-access.js';
 
 interface Options extends ServiceOptions {
   readonly ready?: boolean;
   readonly timeout: number;
+  readonly json?: boolean;
 }
 
 const TIMEOUT_MS_DEFAULT = 30_000;
@@ -30,20 +31,24 @@ export function waitCommand(): Command {
       TIMEOUT_MS_DEFAULT,
     );
   return addServiceOptions(command)
+    .addOption(jsonOption())
     .addHelpText(
       'after',
-      '\nEnds with status 13 when the time is over.\n\nExample:\n  $ mvfuse wait test --ready --timeout 30s',
+      '\nEnds with status 13 when the time is over.\n\nExamples:\n  $ mvfuse wait test --ready --timeout 30s\n  $ mvfuse wait test --json',
     )
     .action(async (namespace: string, options: Options) => {
+      const startMs = performance.now();
       const found = () => (options.ready ? readyProblem(options, namespace) : absence(options, namespace));
-      const deadlineMs = performance.now() + options.timeout;
+      const deadlineMs = startMs + options.timeout;
       for (;;) {
         const problem = await found();
         if (problem === undefined) break;
         if (performance.now() + PAUSE_MS > deadlineMs) throw timeOut(namespace, options, problem);
         await sleep(PAUSE_MS);
       }
-      print(`${namespace} ${options.ready ? 'is ready' : 'exists'}`);
+      const { ready = false, json } = options;
+      if (json) printJson({ namespace, ready, waitedMs: Math.round(performance.now() - startMs) });
+      else print(`${namespace} ${ready ? 'is ready' : 'exists'}`);
     });
 }
 

@@ -175,6 +175,9 @@ test('wait: until a namespace exists, until it can be used, and no longer than i
   assert.match(late.stderr, /namespace "test" does not exist after 0\.3 s/);
   await mvfuse('ns', 'create', 'test', '--store', store);
   assert.equal((await mvfuse('wait', 'test', '--store', store)).stdout, 'test exists\n');
+  const { waitedMs, ...found } = JSON.parse((await mvfuse('wait', 'test', '--json', '--store', store)).stdout);
+  assert.deepEqual(found, { namespace: 'test', ready: false });
+  assert.ok(waitedMs >= 0);
   const nobody = await mvfuse('wait', 'test', '--ready', '--timeout', '300ms', '--store', store);
   assert.equal(nobody.status, 13);
   assert.match(nobody.stderr, /not ready after 0\.3 s: no daemon runs/);
