@@ -1,5 +1,7 @@
 // Forks a namespace: at once where the pages can be shared, by copying them where it is too deep already.
 
+import { randomUUID } from 'node:crypto';
+import { isMvfuseError, MvfuseError } from '../errors.js';
 import { lockBytePage } from '../sqlite/lock-bytes.js';
 import { bytesOfPage } from '../store/page-count.js';
 import type { PageStore } from '../store/page-store.js';
@@ -24,22 +26,48 @@ export async function forkNamespace(
   options: Progressing = {},
 ): Promise<NamespaceInfo> {
   if (!(await store.isForkedOut(source))) return store.forkNamespace(source, version, name);
+  await requireFree(store, name);
+  const { head, close } = await store.openVersion(source, version);
+  try {
+    return await copyVersion(store, source, head, name, options);
+  } finally {
+    close();
+  }
+}
+
+async function copyVersion(
+  store: PageStore,
+  source: NamespaceId,
+  head: Head,
+  name: string,
+  options: Progressing,
+): Promise<NamespaceInfo> {
   const proof = await store.accessProof(source);
-  const unfinished = await store.createNamespace(`.${name.slice(0, 40)}.${Date.now().toString(36)}.unfinished`);
-  const opened = await store.openVersion(source, version);
+  const unfinished = await store.createNamespace(`.unfinished-fork-${randomUUID()}`);
   try {
     if (proof !== undefined) await store.setAccessProof(unfinished.id, proof);
-    const { pageBytes, sizeBytes } = opened.head;
-    const pages = copiedPages(store, source, opened.head, options);
+    const { pageBytes, sizeBytes } = head;
+    const pages = copiedPages(store, source, head, options);
     await store.acquireLease(unfinished.id, 0);
     await store.commit([{ namespace: unfinished.id, base: unfinished.head.version, pageBytes, sizeBytes, pages }]);
     return await store.renameNamespace(unfinished.name, name);
   } catch (error) {
-    await store.retention.purge(await store.removeNamespace(unfinished.name, { force: true })).catch(() => undefined);
+    // What cannot be removed now says by its name what it is; the first error says more.
+    const removed = store.removeNamespace(unfinished.name, { force: true });
+    await removed.then((id) => store.retention.purge(id)).catch(() => undefined);
     throw error;
-  } finally {
-    opened.close();
   }
+}
+
+/** Before all is copied; the last word has the transaction that gives the name. @throws INVALID_ARGUMENT, ALREADY_EXISTS */
+async function requireFree(store: PageStore, name: string): Promise<void> {
+  try {
+    await store.statNamespace(name);
+  } catch (error) {
+    if (isMvfuseError(error, 'NOT_FOUND')) return;
+    throw error;
+  }
+  throw new MvfuseError('ALREADY_EXISTS', `the namespace "${name}" exists already`);
 }
 
 async function* copiedPages(

@@ -10,7 +10,7 @@ import { type Version, versionToBytes, ZERO_VERSION } from '../version.js';
 import { readHeadAt } from './heads.js';
 import { requireReadable } from './held-versions.js';
 import { forkKey, headKey, logKeyPrefix, metaKey, nameKey, timeKey } from './keys.js';
-import { validateNamespaceName } from './namespace-name.js';
+import { proofInName, validateNamespaceName } from './namespace-name.js';
 import { infoOf, issueNamespaceId, readMeta } from './namespaces.js';
 import { encodeChange, encodeHeadState, encodeMeta, encodeNumber, type NamespaceMeta } from './records.js';
 import type { NamespaceId, NamespaceInfo } from './types.js';
@@ -36,7 +36,7 @@ export function isForkedOut(engine: Engine, namespace: NamespaceId): Promise<boo
 }
 
 /**
- * Takes no time, however large the database is. The fork has its parent's access proof, and a history that begins now.
+ * Takes no time, however large the database is. The fork has the access proof that its name carries, or else its parent's, and a history that begins now.
  * @throws INVALID_ARGUMENT, NOT_FOUND, GONE, ALREADY_EXISTS; LIMIT for what is forked out
  */
 export async function forkNamespace(engine: Engine, request: ForkRequest): Promise<NamespaceInfo> {
@@ -54,11 +54,12 @@ export async function forkNamespace(engine: Engine, request: ForkRequest): Promi
       throw new MvfuseError('LIMIT', `"${parent.name}" is ${FORK_LEVELS_MAX} forks deep already`);
     const id = await issueNamespaceId(transaction, name);
     const isEmpty = version === ZERO_VERSION;
+    const accessProof = proofInName(name) ?? parent.accessProof;
     const meta: NamespaceMeta = {
       name,
       createdMs: nowMs,
       ...(isEmpty ? {} : { parent: { namespace: source, version }, depth }),
-      ...(parent.accessProof === undefined ? {} : { accessProof: parent.accessProof }),
+      ...(accessProof === undefined ? {} : { accessProof }),
     };
     const { version: _, ...state } = { ...base, timeMs: Math.max(base.timeMs, nowMs) };
     transaction.set(nameKey(name), encodeNumber(id));

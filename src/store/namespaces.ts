@@ -48,7 +48,7 @@ export async function issueNamespaceId(transaction: Transaction, name: string): 
   return id;
 }
 
-/** @throws INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS */
+/** A name that carries an access proof brings it along; otherwise it stays what it was. @throws INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS */
 export async function renameNamespace(engine: Engine, name: string, newName: string): Promise<NamespaceInfo> {
   validateNamespaceName(newName);
   const { value } = await engine.transact(async (transaction) => {
@@ -57,7 +57,9 @@ export async function renameNamespace(engine: Engine, name: string, newName: str
       throw new MvfuseError('ALREADY_EXISTS', `the namespace "${newName}" exists already`);
     transaction.clear(nameKey(name));
     transaction.set(nameKey(newName), encodeNumber(id));
-    transaction.set(metaKey(id), encodeMeta({ ...(await readMeta(transaction, id)), name: newName }));
+    const accessProof = proofInName(newName);
+    const meta = { ...(await readMeta(transaction, id)), name: newName };
+    transaction.set(metaKey(id), encodeMeta(accessProof === undefined ? meta : { ...meta, accessProof }));
     return readInfo(transaction, id);
   });
   return value;

@@ -6,7 +6,7 @@
 // taken of it elsewhere may not be known here yet.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MvfuseError } from '../errors.js';
+import { isMvfuseError, MvfuseError } from '../errors.js';
 import { keyAfter } from '../kv/bytes.js';
 import type { Engine, ReadTransaction } from '../kv/engine.js';
 import { REMOVED_KEYS_MAX, RETENTION_GRACE_MS } from '../limits.js';
@@ -194,16 +194,19 @@ export class Retention {
   async run(options: CollectOptions = {}): Promise<void> {
     await this.#forgetSilent();
     await this.purgeDeleted(options);
+    let failure: MvfuseError | undefined;
     for (const { id } of await listNamespaces(this.#engine)) {
       try {
         await this.apply(id, { ...options, isGentle: true });
       } catch (error) {
-        // It was deleted meanwhile; anything else concerns the whole store.
-        if (!(error instanceof MvfuseError) || error.code !== 'NOT_FOUND') throw error;
+        if (!isMvfuseError(error) || error.code === 'STORE_FAILED' || error.code === 'CLOSED') throw error;
+        // Anything else is that namespace's own affair; NOT_FOUND: it was deleted meanwhile.
+        if (error.code !== 'NOT_FOUND') failure ??= error;
       }
     }
     await this.#engine.reclaim?.();
     this.#figures = { ...this.#figures, lastRunMs: this.#clock() };
+    if (failure !== undefined) throw failure;
   }
 
   /** Runs now and every `periodMs` until the store is closed; what fails is tried again the next time. */

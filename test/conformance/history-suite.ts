@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { Engine } from '../../src/kv/engine.js';
 import { FORK_LEVELS_MAX } from '../../src/limits.js';
 import { parseMoment } from '../../src/moment.js';
-import { namespaceRange, pageKeyPrefix, removedRange } from '../../src/store/keys.js';
+import { logKey, namespaceRange, pageKeyPrefix, removedRange } from '../../src/store/keys.js';
 import type { PageStore } from '../../src/store/page-store.js';
 import type { Head, NamespaceId } from '../../src/store/types.js';
 import { type Version, ZERO_VERSION } from '../../src/version.js';
@@ -239,6 +239,20 @@ export function historySuite(testEngine: TestEngine): void {
         assert.equal(keys.length, 10);
       });
 
+      test('goes on past a namespace that is damaged, and tells of it', async () => {
+        const damaged = await commit({ 1: 1 });
+        await commit({ 1: 2 });
+        const other = await store.createNamespace('other');
+        await commit({ 1: 1 }, 1, other.id);
+        await commit({ 1: 2 }, 1, other.id);
+        await store.retention.setDefaultPolicy({ keepVersions: 1 });
+        await engine.transact(async (transaction) =>
+          transaction.set(logKey(id, damaged.version), Buffer.from('damaged')),
+        );
+        await assert.rejects(store.retention.run(), throwsCode('CORRUPT'));
+        assert.equal((await store.log(other.id)).length, 1);
+      });
+
       test('goes from version to version only', async () => {
         const [first, last] = [await commit({ 1: 1 }), await commit({ 1: 2 })];
         const between = `${first.version.slice(0, -1)}1` as Version;
@@ -309,6 +323,13 @@ export function historySuite(testEngine: TestEngine): void {
         const { version } = await commit({ 1: 1 }, 1, guarded.id);
         const fork = await store.forkNamespace(guarded.id, version, 'fork');
         assert.equal(await store.accessProof(fork.id), proof);
+        const own = 'cd'.repeat(32);
+        const named = await store.forkNamespace(guarded.id, version, `named:${own}`);
+        assert.equal(await store.accessProof(named.id), own);
+        await store.renameNamespace('fork', `renamed:${own}`);
+        assert.equal(await store.accessProof(fork.id), own);
+        await store.renameNamespace(`renamed:${own}`, 'fork');
+        assert.equal(await store.accessProof(fork.id), own);
         await assert.rejects(store.setAccessProof(id, 'secret'), throwsCode('INVALID_ARGUMENT'));
       });
     });

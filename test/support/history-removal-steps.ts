@@ -96,7 +96,7 @@ async function dropIfThere(walk: HistoryWalk, name: string): Promise<void> {
   const known = new Set(walk.live.map((namespace) => namespace.name));
   for (const found of await walk.service.listNamespaces()) {
     if (known.has(found.name)) continue;
-    assert.ok(found.name === name || found.name.endsWith('.unfinished'), found.name);
+    assert.ok(found.name === name || found.name.startsWith('.unfinished-fork-'), found.name);
     await walk.service.deleteNamespace(found.name);
     walk.passing += 1;
   }
