@@ -197,6 +197,12 @@ export const CHANGED_PAGES_MAX = 4_000_000;
 /** Pages of a stage that are read at once to see which there are. */
 export const STAGE_PAGES_READ_MAX = 256;
 
+/** How long a dropped namespace can be brought back, at least: a day, so that a mistake seen the next morning can be mended. */
+export const UNDELETE_MS = 86_400_000;
+
+/** Deleted namespaces that a message names, where the one asked for is not among them. */
+export const DROPPED_NAMED_MAX = 10;
+
 /** Keys of a deleted namespace that one transaction removes. */
 export const REMOVED_KEYS_MAX = 512;
 

@@ -11,7 +11,7 @@ import { readHeadAt } from './heads.js';
 import { requireReadable } from './held-versions.js';
 import { forkKey, headKey, logKeyPrefix, metaKey, nameKey, timeKey } from './keys.js';
 import { proofInName, validateNamespaceName } from './namespace-name.js';
-import { infoOf, issueNamespaceId, readMeta } from './namespaces.js';
+import { infoOf, issueNamespaceId, readMeta, requireFreeName } from './namespaces.js';
 import { encodeChange, encodeHeadState, encodeMeta, encodeNumber, type NamespaceMeta } from './records.js';
 import type { NamespaceId, NamespaceInfo } from './types.js';
 
@@ -52,7 +52,8 @@ export async function forkNamespace(engine: Engine, request: ForkRequest): Promi
     const depth = (parent.depth ?? 0) + 1;
     if (depth > FORK_LEVELS_MAX)
       throw new MvfuseError('LIMIT', `"${parent.name}" is ${FORK_LEVELS_MAX} forks deep already`);
-    const id = await issueNamespaceId(transaction, name);
+    await requireFreeName(transaction, name);
+    const id = await issueNamespaceId(transaction);
     const isEmpty = version === ZERO_VERSION;
     const accessProof = proofInName(name) ?? parent.accessProof;
     const meta: NamespaceMeta = {

@@ -89,6 +89,25 @@ export interface NamespaceInfo {
   readonly parent?: ForkPoint;
   /** Whether a mount must present a secret for it. */
   readonly isProtected: boolean;
+  /** When it was dropped, of one that was: it has its name no longer. */
+  readonly droppedMs?: number;
+}
+
+/** A namespace that was dropped, and can be brought back. */
+export interface DroppedNamespace {
+  readonly id: NamespaceId;
+  /** What it was called. Others may have been dropped by the same name, and one may have it now. */
+  readonly name: string;
+  readonly droppedMs: number;
+  /** From then on it is removed for good, once nobody reads it and no fork goes on from it. */
+  readonly removedAfterMs: number;
+  readonly head: Head;
+}
+
+/** A namespace that was renamed, and which one had the new name until then. */
+export interface RenamedNamespace extends NamespaceInfo {
+  /** Dropped with the rename. */
+  readonly replaced?: NamespaceId;
 }
 
 /** A version of another namespace that a fork goes on from. */
