@@ -3,7 +3,7 @@
 import { MvfuseError } from '../errors.js';
 import type { Engine, ReadTransaction, Transaction } from '../kv/engine.js';
 import { NAMESPACE_ID_MAX, PAGE_BYTES_DEFAULT } from '../limits.js';
-import { ZERO_VERSION } from '../version.js';
+import { type Version, ZERO_VERSION } from '../version.js';
 import { headKey, metaKey, nameKey, nameOfKey, nameRange, namespaceSequenceKey, watermarkKey } from './keys.js';
 import { proofInName, validateNamespaceName } from './namespace-name.js';
 import {
@@ -16,7 +16,7 @@ import {
   encodeNumber,
   type NamespaceMeta,
 } from './records.js';
-import type { Head, NamespaceId, NamespaceInfo } from './types.js';
+import type { ForkPoint, Head, NamespaceId, NamespaceInfo } from './types.js';
 
 /** The head before the first commit: an empty file. */
 export function emptyHead(createdMs: number): Head {
@@ -145,22 +145,27 @@ export async function issueId(transaction: Transaction, sequenceKey: Buffer): Pr
 /** @throws NOT_FOUND */
 export async function readInfo(transaction: ReadTransaction, id: NamespaceId): Promise<NamespaceInfo> {
   const [meta, head] = await Promise.all([readMeta(transaction, id), readHead(transaction, id)]);
-  const parent = meta.parent && (await readMeta(transaction, meta.parent.namespace));
-  return infoOf(id, meta, head, parent?.name);
+  if (meta.parent === undefined) return infoOf(id, meta, head, undefined);
+  const { namespace, version } = meta.parent;
+  return infoOf(id, meta, head, forkPoint(namespace, version, await readMeta(transaction, namespace)));
+}
+
+export function forkPoint(id: NamespaceId, version: Version, { name, droppedMs }: NamespaceMeta): ForkPoint {
+  return { id, namespace: name, version, ...(droppedMs === undefined ? {} : { dropped: true }) };
 }
 
 export function infoOf(
   id: NamespaceId,
-  { name, createdMs, parent, accessProof, droppedMs }: NamespaceMeta,
+  { name, createdMs, accessProof, droppedMs }: NamespaceMeta,
   head: Head,
-  parentName: string | undefined,
+  parent: ForkPoint | undefined,
 ): NamespaceInfo {
   return {
     id,
     name,
     createdMs,
     head,
-    ...(parent === undefined ? {} : { parent: { namespace: parentName!, version: parent.version } }),
+    ...(parent === undefined ? {} : { parent }),
     isProtected: accessProof !== undefined,
     ...(droppedMs === undefined ? {} : { droppedMs }),
   };

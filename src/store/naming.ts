@@ -33,7 +33,7 @@ export interface NamingContext {
 
 export interface DropOptions {
   /** What the name must mean. */
-  readonly expected?: NamespaceId;
+  readonly expected?: NamespaceId | undefined;
 }
 
 export interface RenameOptions extends DropOptions {
@@ -43,9 +43,9 @@ export interface RenameOptions extends DropOptions {
 
 export interface UndeleteOptions {
   /** Another name than it had. */
-  readonly as?: string;
+  readonly as?: string | undefined;
   /** Which of those that were dropped by the name; the last one when it is left out. */
-  readonly id?: NamespaceId;
+  readonly id?: NamespaceId | undefined;
 }
 
 type DroppedEntry = DroppedRecord & { readonly id: NamespaceId };
@@ -118,18 +118,27 @@ export async function undeleteNamespace(
   return value;
 }
 
-/** The last one first. */
-export function listDropped(engine: Engine): Promise<DroppedNamespace[]> {
+/** The last one first; all of them, or those whose names begin with `prefix`. */
+export function listDropped(engine: Engine, prefix = ''): Promise<DroppedNamespace[]> {
   return engine.read(async (transaction) => {
     const entries = await readDropped(transaction);
-    return Promise.all(
-      entries.map(async (entry) => ({
-        ...entry,
-        removedAfterMs: entry.droppedMs + UNDELETE_MS,
-        head: await readHead(transaction, entry.id),
-      })),
-    );
+    const wanted = entries.filter(({ name }) => name.startsWith(prefix));
+    return Promise.all(wanted.map((entry) => describe(transaction, entry)));
   });
+}
+
+/** @throws NOT_FOUND */
+export function statDropped(engine: Engine, id: NamespaceId): Promise<DroppedNamespace> {
+  return engine.read(async (transaction) => {
+    const bytes = await transaction.get(droppedKey(id));
+    if (bytes === undefined) throw new MvfuseError('NOT_FOUND', `there is no deleted namespace with the id ${id}`);
+    return describe(transaction, { id, ...decodeDropped(bytes) });
+  });
+}
+
+async function describe(transaction: ReadTransaction, entry: DroppedEntry): Promise<DroppedNamespace> {
+  const head = await readHead(transaction, entry.id);
+  return { ...entry, removedAfterMs: entry.droppedMs + UNDELETE_MS, head };
 }
 
 /**

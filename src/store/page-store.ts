@@ -12,10 +12,10 @@ import { type Version, ZERO_VERSION } from '../version.js';
 import { changedPages } from './changed-pages.js';
 import type { CollectLimits } from './collector.js';
 import { type CommitLimits, type CommittedMember, Committer, shrunkPage } from './commit.js';
-import { forkNamespace, isForkedOut } from './fork.js';
+import { forkNamespace, isForkedOut, readForks } from './fork.js';
 import { requireFormat } from './format.js';
 import { type ForeignCommit, Heads, type NamespaceState } from './heads.js';
-import { readHeld, requireReadable } from './held-versions.js';
+import { requireReadable } from './held-versions.js';
 import { type HostStatus, readHosts } from './hosts.js';
 import { logRangeAfter, versionOfKey } from './keys.js';
 import { Lineages } from './lineage.js';
@@ -38,6 +38,7 @@ import {
   type NamingContext,
   type RenameOptions,
   renameNamespace,
+  statDropped,
   type UndeleteOptions,
   undeleteNamespace,
 } from './naming.js';
@@ -235,24 +236,28 @@ export class PageStore {
     return this.#naming((context) => undeleteNamespace(context, name, options));
   }
 
-  /** Those that can be brought back, the last one dropped first. */
-  listDropped(): Promise<DroppedNamespace[]> {
-    return listDropped(this.#engine);
+  /** Those that can be brought back, the last one dropped first; all of them, or those whose names begin with `prefix`. */
+  listDropped(prefix?: string): Promise<DroppedNamespace[]> {
+    return listDropped(this.#engine, prefix);
+  }
+
+  /** @throws NOT_FOUND */
+  statDropped(namespace: NamespaceId): Promise<DroppedNamespace> {
+    return statDropped(this.#engine, namespace);
   }
 
   /** What is kept of a namespace besides its pages. @throws NOT_FOUND */
   details(namespace: NamespaceId): Promise<NamespaceDetails> {
     return this.#engine.read(async (transaction) => {
-      const [info, meta, outlook, tags, all, policy, { lock }] = await Promise.all([
+      const [info, meta, outlook, tags, forks, policy, { lock }] = await Promise.all([
         readInfo(transaction, namespace),
         readMeta(transaction, namespace),
         this.retention.outlook(transaction, namespace),
         listTags(transaction, namespace),
-        readHeld(transaction, namespace, []),
+        readForks(transaction, namespace),
         readDefaultPolicy(transaction),
         this.#heads.look(transaction, namespace),
       ]);
-      const forks = all.filter(({ by }) => by === 'fork').map(({ name, version }) => ({ namespace: name, version }));
       const own = meta.retention;
       return { ...info, ...outlook, retention: own ?? policy, hasOwnRetention: own !== undefined, tags, forks, lock };
     });

@@ -3,6 +3,7 @@
 import { MvfuseError } from '../errors.js';
 import type { Engine, ReadTransaction, Transaction } from '../kv/engine.js';
 import { type Version, versionToBytes } from '../version.js';
+import { readForks } from './fork.js';
 import { EVERYTHING_GONE, readHeld } from './held-versions.js';
 import { droppedKey, forkKey, headKey, lockKey, nameKey, removedKey, tagRange, watermarkKey } from './keys.js';
 import { lockedError } from './maintenance-lock.js';
@@ -32,11 +33,13 @@ export async function removeNamespace(
     const id = await findRemovable(transaction, name, wanted);
     const [meta, held, lock] = await readHolds(transaction, id, open);
     if (lock !== undefined) throw lockedError(name, decodeLock(lock));
-    const forks = held.filter(({ by }) => by === 'fork').map((fork) => `"${fork.name}"`);
+    const forks = (await readForks(transaction, id)).map(
+      ({ namespace, id: fork, dropped }) => `"${namespace}"${dropped === true ? ` (deleted, its id is ${fork})` : ''}`,
+    );
     if (forks.length > 0)
       throw new MvfuseError(
         'CONFLICT',
-        `namespace "${name}" has forks, which need its pages: ${forks.join(', ')}; delete them first, for good`,
+        `namespace "${name}" has forks, which need its pages: ${forks.join(', ')}; remove them for good first`,
       );
     const readers = held.filter(({ by }) => by === 'reader').length;
     if (readers > 0 && !force)

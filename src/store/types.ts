@@ -110,11 +110,13 @@ export interface RenamedNamespace extends NamespaceInfo {
   readonly replaced?: NamespaceId;
 }
 
-/** A version of another namespace that a fork goes on from. */
+/** A version that a fork goes on from, with the fork's parent; or with the fork, where that is told of a parent. */
 export interface ForkPoint {
-  /** The other's name, as it is now. */
+  readonly id: NamespaceId;
+  /** The other's name, as it is now; what it was called, if it was dropped. */
   readonly namespace: string;
   readonly version: Version;
+  readonly dropped?: true;
 }
 
 /** What a namespace's own policy keeps; without either, every version. A version is kept where one of the two keeps it. */
