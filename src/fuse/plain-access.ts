@@ -110,7 +110,7 @@ export class PlainAccess implements Writer {
     await this.#beginWriting(fh, caller);
     this.#cache.filled(this.#base!.head.version);
     await this.#change(async (dirty) => {
-      this.#requireRoom(dirty.heldBytes + data.length, offset + data.length);
+      this.#requireRoom(dirty.heldBytes + data.length);
       await dirty.write(offset, data);
     });
   }
@@ -118,10 +118,7 @@ export class PlainAccess implements Writer {
   /** @param fh undefined for truncate(2) by path, which is a commit of its own when nobody has the file open */
   async truncate(fh: number | undefined, sizeBytes: number, caller: Caller): Promise<void> {
     await this.#beginWriting(fh, caller);
-    await this.#change(async (dirty) => {
-      this.#requireRoom(dirty.heldBytes, sizeBytes);
-      await dirty.truncate(sizeBytes);
-    });
+    await this.#change((dirty) => dirty.truncate(sizeBytes));
     if (fh === undefined && !this.#anyWriter()) await this.#finish();
   }
 
@@ -156,11 +153,10 @@ export class PlainAccess implements Writer {
     }
   }
 
-  /** A file that is made longer is stored with its holes. @throws ENOSPC */
-  #requireRoom(heldBytes: number, sizeBytes: number): void {
-    const bytes = Math.max(heldBytes, sizeBytes - this.#base!.sizeBytes);
-    this.#dirty!.requireRoom(bytes);
-    this.file.space.hold(this, bytes);
+  /** @throws ENOSPC */
+  #requireRoom(heldBytes: number): void {
+    this.#dirty!.requireRoom(heldBytes);
+    this.file.space.hold(this, heldBytes);
   }
 
   #handle(fh: number): PlainHandle {
