@@ -65,9 +65,10 @@ export class Connection {
     const ino = options.newInode();
     const { invalidate } = options;
     this.#cache = new KernelCache(options.file, invalidate && ((range) => invalidate(ino, range)));
-    this.#plain = new PlainAccess(options.file, this.#cache);
+    const hot = async (): Promise<boolean> => (await this.#journal()?.hot()) === true;
+    this.#plain = new PlainAccess(options.file, this.#cache, hot);
     const journal = {
-      hot: async () => (await this.#journal()?.hot()) === true,
+      hot,
       inSuperJournal: async () => (await this.superJournal()) !== undefined,
     };
     this.transaction = new Transaction(options.file, journal, this.#cache);
@@ -284,9 +285,15 @@ export class Connection {
   async unlinkSibling(name: string): Promise<void> {
     const file = this.#privateFiles.get(name);
     if (file === undefined) throw new RequestError('ENOENT');
-    if (file.kind === 'journal') await this.transaction.journalFinalised();
+    if (file.kind === 'journal') await this.journalFinalised();
     else await this.#options.superJournals.commit(file);
     await this.#remove(file);
+  }
+
+  /** The rollback journal is about to be finalised. */
+  async journalFinalised(): Promise<void> {
+    await this.transaction.journalFinalised();
+    if (this.#plain.writing) await this.#plain.journalFinalised();
   }
 
   /** The live super-journal that the rollback journal names. */

@@ -3,13 +3,16 @@
 // A reader sees the version that was newest when it opened the file; SQLite's own cache check (bytes 24-39) moves it
 // on. A writer holds the namespace's write lock from its first change on; what it wrote becomes one commit when it
 // closes the file and the content is a whole database, or at the latest when its last handle is gone. A database
-// that is cut off in the middle is never committed, nor is anything of which a write was refused.
+// that is cut off in the middle is never committed, nor is anything of which a write was refused. SQLite without locks
+// commits as with them: at an fsync, or when it finalises its journal; what it leaves behind with a hot journal is
+// discarded.
 
+import { PAGE_BYTES_MIN } from '../limits.js';
 import { CHANGE_COUNTER_AT, HEADER_BYTES, isWhole, readHeader } from '../sqlite/header.js';
 import type { Head } from '../store/types.js';
 import type { Writer } from '../store/write-lock.js';
 import type { Version } from '../version.js';
-import { planCommit } from './commit-plan.js';
+import { type Author, planCommit } from './commit-plan.js';
 import type { DatabaseVersion } from './database-version.js';
 import { RequestError } from './errno.js';
 import { EVERYTHING, type KernelCache } from './kernel-cache.js';
@@ -34,6 +37,7 @@ export class PlainAccess implements Writer {
   /** The thread that began to write. */
   pid: number | undefined;
   readonly #cache: KernelCache;
+  readonly #journalHot: () => Promise<boolean>;
   readonly #handles = new Map<number, PlainHandle>();
   /** What handles that go through the kernel's cache read. */
   #cached: DatabaseVersion | undefined;
@@ -42,9 +46,11 @@ export class PlainAccess implements Writer {
   /** A write was refused: what there is now is part old, part new. */
   #spoiled = false;
 
-  constructor(file: MountedFile, cache: KernelCache) {
+  /** @param journalHot whether SQLite would roll back from the rollback journal beside the database */
+  constructor(file: MountedFile, cache: KernelCache, journalHot: () => Promise<boolean>) {
     this.file = file;
     this.#cache = cache;
+    this.#journalHot = journalHot;
   }
 
   get writing(): boolean {
@@ -125,16 +131,30 @@ export class PlainAccess implements Writer {
   /** fsync: commits what is whole. @throws EIO for half a database, which must not become a version */
   async sync(): Promise<void> {
     if (this.#dirty?.touched !== true) return;
-    if (!(await this.#whole()) && !(await this.#foreign())) {
+    const isSqlite = await this.#journalHot();
+    if (!isSqlite && !(await this.#whole()) && !(await this.#foreign())) {
       this.file.log.warn('fsync of an incomplete database refused: nothing is committed before it is whole');
       throw new RequestError('EIO');
     }
-    await this.#commit();
+    // SQLite cuts the file after its commit.
+    await this.#commit(isSqlite ? 'sqlite' : 'copy');
   }
 
   /** close(2) of one descriptor: commits a database that is whole. */
   async flush(): Promise<void> {
-    if (this.#dirty?.touched === true && (await this.#whole())) await this.#commit();
+    if (!(await this.#journalHot())) await this.#commitWhole();
+  }
+
+  /** SQLite is about to finalise its journal: with synchronous=OFF its commit. */
+  async journalFinalised(): Promise<void> {
+    await this.#commitWhole();
+  }
+
+  /** Whoever closes what is no SQLite database may have more to write, but then has written something at least. */
+  async #commitWhole(): Promise<void> {
+    if (this.#dirty?.touched !== true) return;
+    const begun = this.#dirty.sizeBytes >= PAGE_BYTES_MIN;
+    if ((await this.#whole()) || (begun && (await this.#foreign()))) await this.#commit('copy');
   }
 
   async release(fh: number): Promise<void> {
@@ -228,8 +248,10 @@ export class PlainAccess implements Writer {
   async #finish(): Promise<void> {
     try {
       if (this.#spoiled) this.file.log.warn('a copy of which a write was refused is discarded');
+      else if (await this.#journalHot())
+        this.file.log.warn('a transaction without locks is discarded: it has not ended');
       else if (this.#dirty!.touched) {
-        if ((await this.#whole()) || (await this.#foreign())) await this.#commit();
+        if ((await this.#whole()) || (await this.#foreign())) await this.#commit('copy');
         else this.file.log.warn('an incomplete copy of a database is discarded: its size is not what page 1 states');
       }
     } finally {
@@ -237,8 +259,8 @@ export class PlainAccess implements Writer {
     }
   }
 
-  async #commit(): Promise<void> {
-    const plan = await planCommit(this.file.namespace, this.#base!, this.#dirty!, 'copy');
+  async #commit(author: Author): Promise<void> {
+    const plan = await planCommit(this.file.namespace, this.#base!, this.#dirty!, author);
     if (plan.request !== undefined) {
       // SQLite without locks writes the old pages back: then nothing is left to commit, and all is well again.
       if (this.#spoiled) throw new RequestError('EIO', 'a write was refused');

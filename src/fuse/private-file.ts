@@ -51,7 +51,7 @@ export class PrivateFile extends Node {
 
   override async write(_fh: number, offset: number, data: Buffer): Promise<void> {
     if (this.kind === 'journal') {
-      if (isFinalisingWrite(offset, data)) await this.connection.transaction.journalFinalised();
+      if (isFinalisingWrite(offset, data)) await this.connection.journalFinalised();
       else this.connection.transaction.journalWritten();
     }
     await this.content.write(offset, data);
@@ -75,7 +75,7 @@ export class PrivateFile extends Node {
   }
 
   async #truncate(sizeBytes: number): Promise<void> {
-    if (this.kind === 'journal' && sizeBytes === 0) await this.connection.transaction.journalFinalised();
+    if (this.kind === 'journal' && sizeBytes === 0) await this.connection.journalFinalised();
     await this.content.truncate(sizeBytes);
   }
 }
