@@ -208,6 +208,17 @@ test('files that are no databases keep their bytes', async () => {
   await shell('rm h');
 });
 
+test('a damaged database that is copied in keeps its bytes, a copy that is killed leaves nothing', async () => {
+  await sqlite3(join(local, 'whole.db'), 'CREATE TABLE t(a); INSERT INTO t VALUES(zeroblob(100000))');
+  await shell('head -c 50000 $L/whole.db > $L/damaged.db; cp $L/damaged.db . && cmp $L/damaged.db damaged.db');
+  // What was there before is worth more.
+  await shell('cp $L/whole.db . && cp $L/damaged.db whole.db; sleep 0; cmp $L/whole.db whole.db');
+  const copy =
+    "import os, signal; f = open('killed.db', 'wb', 0); f.write(open(os.environ['L'] + '/damaged.db', 'rb').read())";
+  await shell(`export L; python3 -c "${copy}; os.kill(os.getpid(), signal.SIGKILL)" || test ! -s killed.db`);
+  await shell('rm -f damaged.db whole.db killed.db');
+});
+
 test('what cannot be a name of a database, and what a flat directory cannot hold', async () => {
   const errnos = (script: string) =>
     run('python3', ['-c', `import os, sys\nos.chdir(sys.argv[1])\n${script}`, mount.directory]);
