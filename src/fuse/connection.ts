@@ -28,7 +28,9 @@ export interface ConnectionOptions {
   /** Its name below `.c`, or of whom created the file another one. */
   readonly id: string;
   readonly file: MountedFile;
-  /** What the database is called where this connection finds it. */
+  /** The path in the mount under which the database was found. */
+  readonly path: string;
+  /** What it is called where this connection finds it: a journal is called the same, and `-journal`. */
   readonly name: string;
   /** Whether it lies in the mounted directory itself, not below `.c`. */
   readonly inRoot?: boolean;
@@ -50,7 +52,6 @@ export type Sibling = PrivateFile | 'absent' | 'refused';
 export class Connection {
   readonly id: string;
   readonly file: MountedFile;
-  readonly name: string;
   readonly transaction: Transaction;
   readonly database: Database;
   readonly #unlocked = new Wakeup();
@@ -76,7 +77,6 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.id = options.id;
     this.file = options.file;
-    this.name = options.name;
     this.#names = new Set([options.name]);
     this.#options = options;
     const ino = options.newInode();
@@ -162,7 +162,7 @@ export class Connection {
    */
   #shownIno(): InodeNumber {
     const { linked, name } = this.file;
-    if (this.inRoot || (linked && name === this.name)) return this.database.ino;
+    if (this.inRoot || (linked && name === this.#options.path)) return this.database.ino;
     this.#movedIno ??= this.#options.newInode();
     return this.#movedIno;
   }

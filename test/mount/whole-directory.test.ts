@@ -245,6 +245,52 @@ attempt(lambda: os.unlink('none')); os.unlink('here')`;
   );
 });
 
+test('subdirectories are the slashes in the names of namespaces', async () => {
+  await mvfuse('ns', 'create', 'app/tenants/a/made.db');
+  assert.equal(await shell('ls tenants; ls tenants/a'), 'a\nmade.db');
+  await shell('mkdir -p tenants/b/deep empty');
+  const client = new Client();
+  const path = mount.path('tenants/b/deep/new.db');
+  await client.open(path);
+  await client.script('PRAGMA journal_mode=persist; CREATE TABLE t(a)');
+  await client.exec(`ATTACH '${mount.path('tenants/a/made.db')}' AS other`);
+  await client.script('BEGIN; CREATE TABLE other.t(a); INSERT INTO t VALUES(1); COMMIT');
+  assert.equal(await sqlite3(path, 'INSERT INTO t VALUES(2); SELECT sum(a) FROM t'), '3');
+  await client.kill();
+  assert.equal(await sqlite3(mount.path('tenants/a/made.db'), 'SELECT name FROM sqlite_schema'), 't');
+  assert.ok((await namespaces()).includes('app/tenants/b/deep/new.db'));
+  // A relative path from inside, and a file that moves between directories while it is open.
+  await shell(
+    'cd tenants/b/deep && cp new.db ../copy.db && cd .. && sqlite3 copy.db "INSERT INTO t VALUES(3)" && cp /etc/hostname text',
+  );
+  await client.close().catch(() => undefined);
+  const other = new Client();
+  await other.open(path);
+  await shell('mv tenants/b/deep/new.db tenants/moved.db');
+  await assert.rejects(other.exec('INSERT INTO t VALUES(9)'), refused('SQLITE_READONLY_DBMOVED'));
+  await other.kill();
+  assert.equal(
+    await shell('find tenants empty | sort'),
+    'empty\ntenants\ntenants/a\ntenants/a/made.db\ntenants/b\ntenants/b/copy.db\ntenants/b/deep\ntenants/b/text\ntenants/moved.db',
+  );
+  assert.equal(await shell('sqlite3 tenants/b/copy.db "SELECT sum(a) FROM t"; cmp /etc/hostname tenants/b/text'), '6');
+  const errors = await run('bash', [
+    '-c',
+    `cd ${mount.directory}; rmdir tenants; mkdir empty; mv -T tenants/moved.db empty; rmdir none`,
+  ]);
+  assert.deepEqual(
+    errors.stderr
+      .trim()
+      .split('\n')
+      .map((line) => line.split(': ').at(-1)),
+    ['Directory not empty', 'File exists', 'Is a directory', 'No such file or directory'].map((text, index) =>
+      index === 2 ? errors.stderr.trim().split('\n')[2]!.split(': ').at(-1) : text,
+    ),
+  );
+  await shell('rm -r tenants; rmdir empty');
+  assert.ok(!(await files()).includes('tenants') && !(await files()).includes('empty'));
+});
+
 test('what was made is there after a restart, and what was only opened is not', async () => {
   await sqlite3(mount.path('stays.db'), 'CREATE TABLE t(a); INSERT INTO t VALUES(1)');
   await shell('touch touched; echo text > stays.txt');
