@@ -4,14 +4,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type Failure, readSuiteOutput } from './output.js';
 
+const ON_MOUNT = fileURLToPath(new URL('../../../test/sqlite-suite/on-mount.tcl', import.meta.url));
 const STDERR_LENGTH_MAX = 4_000;
 
 /** Failures that are not of a test: the rest of the file was not run, or something was left open at its end. */
-export const ENDED_EARLY = '(ended early)';
-export const TIMED_OUT = '(timed out)';
-export const LEFT_OPEN = '(left open)';
+export const ENDED_EARLY = '(ended)';
+export const TIMED_OUT = '(timeout)';
+export const LEFT_OPEN = '(open)';
 
 export interface FileResult {
   /** In the unpacked source package, such as `test/lock.test`. */
@@ -21,18 +23,23 @@ export interface FileResult {
   readonly seconds: number;
 }
 
-/**
- * @param suite what scripts/sqlite-suite-build.sh printed
- * @param directory the working directory, which exists and is empty
- */
+export interface RunOptions {
+  /** The working directory, which exists and is empty. */
+  readonly directory: string;
+  /** It is on a mount. */
+  readonly mounted: boolean;
+  readonly secondsMax: number;
+}
+
+/** @param suite what scripts/sqlite-suite-build.sh printed */
 export async function runFile(
   suite: string,
   file: string,
-  directory: string,
-  secondsMax: number,
+  { directory, mounted, secondsMax }: RunOptions,
 ): Promise<{ result: FileResult; output: string }> {
   const startMs = performance.now();
-  const child = spawn(join(suite, 'build/testfixture'), [join(suite, 'source', file), `--testdir=${directory}`], {
+  const script = [...(mounted ? [ON_MOUNT] : []), join(suite, 'source', file)];
+  const child = spawn(join(suite, 'build/testfixture'), [...script, `--testdir=${directory}`], {
     cwd: join(suite, 'build'),
     // Tests start processes of their own, which end with it.
     detached: true,

@@ -70,18 +70,23 @@ function addUp(outcomes: readonly Outcome[]): Totals {
     tests,
     passed: sum(passedOf),
     unclassified: sum(({ comparison }) => comparison.failures.filter(({ group }) => group === undefined).length),
-    notRun: sum((outcome) => testsOf(outcome) - outcome.result.tests),
+    notRun: sum(({ result, listed }) => Math.max(0, listed.tests - result.tests)),
     unexpectedPasses: sum(({ comparison }) => comparison.passed.length),
     classes,
   };
 }
 
+/** Tests that pass on a local disk. */
 function testsOf({ result, listed }: Outcome): number {
-  return Math.max(result.tests, listed.tests);
+  return Math.max(result.tests, listed.tests) - excluded(listed);
 }
 
-function passedOf({ result }: Outcome): number {
-  return Math.max(0, result.tests - result.failures.length);
+function passedOf({ result, listed, comparison }: Outcome): number {
+  return Math.max(0, result.tests - excluded(listed) - comparison.failures.length);
+}
+
+function excluded({ failing }: ListedFile): number {
+  return failing.filter((name) => !name.startsWith('(')).length;
 }
 
 function percent(passed: number, tests: number): string {
