@@ -88,7 +88,7 @@ async function runLocally(file: string): Promise<FileResult> {
 async function runMounted(file: string): Promise<FileResult> {
   const base = mkdtempSync(join(tmpdir(), 'mvfuse-suite-'));
   const environment = { NODE_OPTIONS: `--import ${new URL('./moved-lock-bytes.js', import.meta.url)}` };
-  const mount = await TestMount.start({ namespaces: '*', base, environment });
+  const mount = await TestMount.start({ namespaces: '*', base, environment }, ['--log-level', 'warn']);
   try {
     return await runIn(file, mount.directory);
   } finally {
