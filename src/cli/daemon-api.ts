@@ -72,6 +72,8 @@ export interface Served {
   readonly directory: string | undefined;
   readonly mountpoint: string;
   readonly mappings: readonly NamespaceMapping[];
+  /** Where all namespaces are mounted whose names begin with it. */
+  readonly prefix: string | undefined;
   /** The mount is put here when it is there. */
   readonly mounts: Mount[];
   readonly metrics: Metrics;

@@ -23,6 +23,8 @@ const CACHE_CHECK_BYTES = 16;
 export interface PlainHandle {
   readonly readable: boolean;
   readonly writable: boolean;
+  /** Every write goes to the end, wherever the kernel believes that to be. */
+  readonly append: boolean;
   /** Reads through the kernel's cache. */
   readonly cached: boolean;
   /** Of a handle that is not cached. */
@@ -110,8 +112,9 @@ export class PlainAccess implements Writer {
     await this.#beginWriting(fh, caller);
     this.#cache.filled(this.#base!.head.version);
     await this.#change(async (dirty) => {
-      this.#requireRoom(dirty.heldBytes + data.length, offset + data.length);
-      await dirty.write(offset, data);
+      const at = this.#handle(fh).append ? dirty.sizeBytes : offset;
+      this.#requireRoom(dirty.heldBytes + data.length, at + data.length);
+      await dirty.write(at, data);
     });
   }
 
@@ -127,7 +130,7 @@ export class PlainAccess implements Writer {
 
   /** fsync: commits what is whole. @throws EIO for half a database, which must not become a version */
   async sync(): Promise<void> {
-    if (this.#dirty?.touched !== true) return;
+    if (this.#dirty?.touched !== true) return this.file.ensureMade();
     if (!(await this.#whole()) && !(await this.#foreign())) {
       this.file.log.warn('fsync of an incomplete database refused: nothing is committed before it is whole');
       throw new RequestError('EIO');
@@ -135,9 +138,12 @@ export class PlainAccess implements Writer {
     await this.#commit();
   }
 
-  /** close(2) of one descriptor: commits a database that is whole. */
+  /** close(2) of one descriptor: commits a database that is whole, and what neither is nor was one. */
   async flush(): Promise<void> {
-    if (this.#dirty?.touched === true && (await this.#whole())) await this.#commit();
+    if (this.#dirty?.touched !== true) return;
+    // A database that is replaced is cut to nothing first.
+    const foreign = this.#base!.header === undefined && (await this.#foreign());
+    if (foreign || (await this.#whole())) await this.#commit();
   }
 
   async release(fh: number): Promise<void> {

@@ -12,6 +12,16 @@ export function commandOf(pid: number | undefined): string | undefined {
   }
 }
 
+/** The process that a thread belongs to; the thread's own number when it is gone or cannot be seen from here. */
+export function processOf(pid: number): number {
+  try {
+    const [, tgid] = /^Tgid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+    return tgid === undefined ? pid : Number(tgid);
+  } catch {
+    return pid;
+  }
+}
+
 /** Whether a process or thread has ended; false for one that cannot be seen from here. */
 export function isGone(pid: number): boolean {
   return pid !== 0 && !existsSync(`/proc/${pid}`);

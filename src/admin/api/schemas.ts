@@ -96,7 +96,25 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
     'Why a call failed.',
   ),
   Head: object(head, 'The file as one version states it.'),
-  ForkPoint: object({ namespace: namespaceName, version }, 'A version of a namespace that a fork goes on from.'),
+  ForkPoint: object(
+    {
+      id: count,
+      namespace: namespaceName,
+      version,
+      'dropped?': described(flag, 'That namespace was deleted, and this is what it was called.'),
+    },
+    'A version that a fork goes on from: with the fork’s parent; among the forks of a namespace, with the fork.',
+  ),
+  DeletedNamespace: object(
+    {
+      id: count,
+      name: described(namespaceName, 'What it was called.'),
+      droppedMs: timeMs,
+      removedAfterMs: described(timeMs, 'Until then, at least, it can be brought back. Milliseconds since 1970.'),
+      head: ref('Head'),
+    },
+    'A namespace that was deleted and not yet removed.',
+  ),
   NamespaceInfo: object(namespaceInfo),
   RetentionPolicy: object(
     {
