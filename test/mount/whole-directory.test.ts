@@ -276,6 +276,28 @@ test('what was made is there after a restart, and what was only opened is not', 
   assert.equal(await sqlite3(mount.path('stays.db'), 'SELECT a FROM t'), '1');
 });
 
+test('wait and status know what is shown because of its name', async () => {
+  await mvfuse('wait', 'app/stays.db', '--ready', '--timeout', '10s');
+  const late = await run(process.execPath, [
+    MAIN,
+    'wait',
+    'app/none',
+    '--ready',
+    '--timeout',
+    '1s',
+    '--store',
+    mount.storeUrl,
+  ]);
+  assert.equal(late.status, 13);
+  assert.match(late.stderr, /there is no namespace "app\/none"/);
+  const client = new Client();
+  await client.open(mount.path('unfinished.db'));
+  const status = JSON.parse(await mvfuse('status', '--json')) as { mounts: Array<{ files: Array<{ name: string }> }> };
+  const names = status.mounts[0]!.files.map(({ name }) => name);
+  assert.ok(names.includes('stays.db') && names.includes('unfinished.db') && names.includes('fixed'), names.join());
+  await client.kill();
+});
+
 test('past versions and .snapshots of what comes and goes', async () => {
   await sqlite3(mount.path('timed.db'), 'CREATE TABLE t(a)');
   await sqlite3(mount.path('timed.db'), 'INSERT INTO t VALUES(1)');
