@@ -156,6 +156,19 @@ test('a transaction over a database that is there and one that is made by it', a
   assert.equal((await log('app/main.db'))[0]!.version, (await log('app/old.db'))[0]!.version);
 });
 
+test('a transaction that locks two databases that were made by it, and changes one of them', async () => {
+  const client = new Client();
+  await client.open(mount.path('changed.db'));
+  await client.exec(`ATTACH '${mount.path('locked.db')}' AS other`);
+  await client.exec('CREATE TABLE t(a)');
+  await client.exec('CREATE TABLE other.u(a)');
+  await client.exec('BEGIN IMMEDIATE');
+  await client.exec('INSERT INTO t VALUES(1)');
+  await client.exec('COMMIT');
+  await client.kill();
+  assert.equal(await sqlite3(mount.path('changed.db'), 'SELECT count(*) FROM t'), '1');
+});
+
 for (const creates of [true, false]) {
   const who = creates ? 'its creator' : 'others';
   const name = creates ? 'created.db' : 'opened.db';
