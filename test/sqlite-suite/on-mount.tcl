@@ -4,6 +4,8 @@
 # * A database is a symbolic link, and `file copy` copies links as links. Here it copies what they point to.
 # * There are no directories in it. `file mkdir` of one, which tests want for long or winding paths, does nothing, and `cd`
 #   into it stays.
+# * `crashsql` tells a child process at the sync of which file to crash, by its path. Here the child asks which path it has
+#   the file under.
 
 set argv0 [lindex $argv 0]
 set argv [lrange $argv 1 end]
@@ -47,6 +49,23 @@ namespace eval mount {
     return ""
   }
 
+  # A command of the child's: the parameters of its crash.
+  proc crash_parameters {options path} {
+    string map [list OPTIONS $options PATH $path] {sqlite3_crashparams OPTIONS [apply {path {
+      if {![regexp {^(.*[.]db\d*)(.*)$} $path -> database rest]} { return $path }
+      if {[catch {file readlink $database} target]} { return $path }
+      return [file join [file dirname $database] $target]$rest
+    }} PATH]}
+  }
+
+  proc change_crashsql {args} {
+    set from {puts $f "sqlite3_crashparams $blocksize $dc $crashdelay $cfile"}
+    set to {puts $f [::mount::crash_parameters "$blocksize $dc $crashdelay" $cfile]}
+    set body [info body ::crashsql]
+    if {[string first $from $body] < 0} { error "crashsql is not what it was" }
+    proc ::crashsql args [string map [list $from $to] $body]
+  }
+
   proc change {args} {
     variable unmade
     set path [lindex $args 0]
@@ -60,5 +79,7 @@ namespace ensemble configure file -map [dict merge [namespace ensemble configure
 }]
 rename cd ::mount::original_cd
 interp alias {} cd {} ::mount::change
+# The last command of tester.tcl sets it.
+trace add variable ::tester_tcl_has_run write ::mount::change_crashsql
 
 source $argv0
