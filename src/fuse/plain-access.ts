@@ -5,7 +5,7 @@
 // closes the file and the content is a whole database, or at the latest when its last handle is gone. A database
 // that is cut off in the middle is never committed, nor is anything of which a write was refused.
 
-import { CHANGE_COUNTER_AT, HEADER_BYTES, isWhole, readHeader } from '../sqlite/header.js';
+import { CHANGE_COUNTER_AT, exceedsStated, HEADER_BYTES, isWhole, readHeader } from '../sqlite/header.js';
 import type { Head } from '../store/types.js';
 import type { Writer } from '../store/write-lock.js';
 import type { Version } from '../version.js';
@@ -229,6 +229,17 @@ export class PlainAccess implements Writer {
     return header !== undefined && isWhole(header, this.#dirty!.sizeBytes);
   }
 
+  /**
+   * Longer than page 1 states: a new copy of a database that a transaction was making longer, whose journal comes with it, or
+   * one to which something was appended. What a copy broke off has is shorter, or lies over what was there before.
+   */
+  async #longer(): Promise<boolean> {
+    const header = readHeader(await this.#dirty!.read(0, HEADER_BYTES));
+    if (header?.pageCount === undefined || !exceedsStated(header, this.#dirty!.sizeBytes)) return false;
+    const { sizeBytes, header: before } = this.#base!;
+    return sizeBytes === 0 || (before?.pageCount === header.pageCount && before.pageBytes === header.pageBytes);
+  }
+
   /** No SQLite database at all: any bytes are as good as any others. */
   async #foreign(): Promise<boolean> {
     return readHeader(await this.#dirty!.read(0, HEADER_BYTES)) === undefined;
@@ -239,7 +250,7 @@ export class PlainAccess implements Writer {
     try {
       if (this.#spoiled) this.file.log.warn('a copy of which a write was refused is discarded');
       else if (this.#dirty!.touched) {
-        if ((await this.#whole()) || (await this.#foreign())) await this.#commit();
+        if ((await this.#whole()) || (await this.#foreign()) || (await this.#longer())) await this.#commit();
         else this.file.log.warn('an incomplete copy of a database is discarded: its size is not what page 1 states');
       }
     } finally {
