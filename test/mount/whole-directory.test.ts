@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Client, ClientError, run, sqlite3 } from '../support/client.js';
-import { MAIN, TestMount } from '../support/mounted.js';
+import { FaultMount, MAIN, TestMount } from '../support/mounted.js';
 
 let mount: TestMount;
 let local: string;
@@ -57,6 +57,32 @@ test('a new name becomes a namespace with its first commit', async () => {
   assert.equal(await sqlite3(mount.path('first.db'), 'INSERT INTO t VALUES(1); SELECT count(*) FROM t'), '1');
   assert.deepEqual(await client.exec('SELECT count(*) FROM t'), [[1]]);
   await client.kill();
+});
+
+test('who made a file and closed it finds what others find, before the kernel tells of the end of the handle', async () => {
+  // SQLite's open looks at the path and then opens what it saw there.
+  const script = `
+import os, sqlite3, sys
+path = sys.argv[1]
+first, second = sqlite3.connect(path), sqlite3.connect(path)
+first.execute("CREATE TABLE t(a)")
+first.close()
+print(os.path.islink(path))
+second.close()
+print(os.path.islink(path))
+sqlite3.connect(path).execute("INSERT INTO t VALUES(1)").connection.commit()
+`;
+  const faulty = await FaultMount.startFaulty({ namespaces: '*' });
+  try {
+    await faulty.hold('RELEASE(db)', 2);
+    const { status, stdout, stderr } = await run('timeout', ['20', 'python3', '-c', script, faulty.path('again.db')]);
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout, 'False\nTrue\n');
+    assert.equal(await faulty.hit(5_000), 'RELEASE(db)');
+    await faulty.release();
+  } finally {
+    await faulty.remove();
+  }
 });
 
 test('a namespace that a command made is a file, and one that was removed is none', async () => {
@@ -128,6 +154,19 @@ test('a transaction over a database that is there and one that is made by it', a
   assert.equal(await sqlite3(mount.path('main.db'), 'SELECT group_concat(a) FROM t'), '5');
   const log = async (name: string) => JSON.parse(await mvfuse('log', name, '--json')) as Array<{ version: string }>;
   assert.equal((await log('app/main.db'))[0]!.version, (await log('app/old.db'))[0]!.version);
+});
+
+test('a transaction that locks two databases that were made by it, and changes one of them', async () => {
+  const client = new Client();
+  await client.open(mount.path('changed.db'));
+  await client.exec(`ATTACH '${mount.path('locked.db')}' AS other`);
+  await client.exec('CREATE TABLE t(a)');
+  await client.exec('CREATE TABLE other.u(a)');
+  await client.exec('BEGIN IMMEDIATE');
+  await client.exec('INSERT INTO t VALUES(1)');
+  await client.exec('COMMIT');
+  await client.kill();
+  assert.equal(await sqlite3(mount.path('changed.db'), 'SELECT count(*) FROM t'), '1');
 });
 
 for (const creates of [true, false]) {
