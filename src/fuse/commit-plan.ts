@@ -115,6 +115,8 @@ class PageCutter {
       group = [];
     }
     await this.#dropUnchanged(pages, group);
+    // What is cut off inside of the last page is gone, also where it was zeros and the page reads as before.
+    if (this.sizeBytes < this.base.sizeBytes && this.sizeBytes % this.pageBytes !== 0) pages.add(count);
     return new PageNumbers(pages, someMax + 1, this.author === 'sqlite' ? count : someMax, skipped);
   }
 
