@@ -240,6 +240,8 @@ export class Connection {
   async flush(fh: number, lockOwner: bigint): Promise<void> {
     if (this.#locks.dropHandle(fh, lockOwner)) await this.#locksShrunk(false);
     await this.flushPlain();
+    // An empty file that was created is closed, and stays.
+    if (this.inRoot && this.file.linked) await this.file.ensureMade();
   }
 
   async releaseDatabase(fh: number): Promise<void> {
