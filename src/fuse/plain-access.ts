@@ -130,7 +130,8 @@ export class PlainAccess implements Writer {
 
   /** fsync: commits what is whole. @throws EIO for half a database, which must not become a version */
   async sync(): Promise<void> {
-    if (this.#dirty?.touched !== true) return this.file.ensureMade();
+    await this.#discardUntouched();
+    if (this.#dirty === undefined) return this.file.ensureMade();
     if (!(await this.#whole()) && !(await this.#foreign())) {
       this.file.log.warn('fsync of an incomplete database refused: nothing is committed before it is whole');
       throw new RequestError('EIO');
@@ -140,7 +141,8 @@ export class PlainAccess implements Writer {
 
   /** close(2) of one descriptor: commits a database that is whole, and what neither is nor was one. */
   async flush(): Promise<void> {
-    if (this.#dirty?.touched !== true) return;
+    await this.#discardUntouched();
+    if (this.#dirty === undefined) return;
     // A database that is replaced is cut to nothing first.
     const foreign = this.#base!.header === undefined && (await this.#foreign());
     if (foreign || (await this.#whole())) await this.#commit();
@@ -258,6 +260,11 @@ export class PlainAccess implements Writer {
       this.#cached = version;
     }
     await this.#discard();
+  }
+
+  /** Others need not wait for who has changed nothing: an empty file was cut to nothing. */
+  async #discardUntouched(): Promise<void> {
+    if (this.#dirty?.touched === false && !this.#spoiled) await this.#discard();
   }
 
   async #discard(): Promise<void> {

@@ -179,6 +179,7 @@ export class RootDirectory extends Node {
     const file = await catalog.find(name);
     if (file === undefined) throw new RequestError('ENOENT');
     if (!replace && (await catalog.find(newName)) !== undefined) throw new RequestError('EEXIST');
+    catalog.requireName(newName);
     const creator = creators.of(file);
     await creator?.perform(false, () => creator.flushPlain());
     await catalog.rename(file, newName);
