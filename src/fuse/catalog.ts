@@ -109,7 +109,7 @@ export class Catalog {
     await this.#options.store.removeNamespace(`${this.#options.prefix}${directory}`, { force: true });
   }
 
-  /** An empty file, which becomes a namespace with its first commit. @throws EINVAL, ENAMETOOLONG, EACCES */
+  /** An empty file, which becomes a namespace with its first commit. @throws as requireName */
   async create(name: string): Promise<MountedFile> {
     const namespaceName = this.#requireNamespaceOf(name);
     const [oldest] = this.#unmade.values();
@@ -124,6 +124,11 @@ export class Catalog {
     return file;
   }
 
+  /** @throws EINVAL, ENAMETOOLONG, EACCES for a name that no file may get */
+  requireName(name: string): void {
+    this.#requireNamespaceOf(name);
+  }
+
   /** Its name is gone; the namespace can be brought back for a day. */
   async remove(file: MountedFile): Promise<void> {
     await file.settled();
@@ -131,7 +136,7 @@ export class Catalog {
     this.#forget(file);
   }
 
-  /** The file has another name; one that had it before is removed in the same moment. @throws as create */
+  /** The file has another name; one that had it before is removed in the same moment. @throws as requireName */
   async rename(file: MountedFile, newName: string): Promise<void> {
     const namespaceName = this.#requireNamespaceOf(newName);
     const replaced = await this.find(newName);

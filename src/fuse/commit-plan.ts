@@ -121,6 +121,8 @@ class PageCutter {
       group = [];
     }
     await this.#dropUnchanged(pages, group);
+    // What is cut off inside of the last page is gone, also where it was zeros and the page reads as before.
+    if (this.sizeBytes < base.sizeBytes && this.sizeBytes % pageBytes !== 0 && count <= baseCount) pages.add(count);
     return new PageNumbers(pages, baseCount + 1, runLast, skipped);
   }
 

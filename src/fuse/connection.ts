@@ -63,6 +63,8 @@ export class Connection {
   readonly #names: Set<string>;
   /** The processes that have a database in the mounted directory open, with the handles that they have not closed. */
   readonly #processes = new Map<number, Set<number>>();
+  /** Whether the file was made by who wants it to be there, whatever becomes of it. */
+  #isMade = false;
   /** One that comes while the connection is open is for the next. */
   #foreignSought = false;
   /** What stat shows instead of the inode's own number once the file is not at its path any more. */
@@ -184,6 +186,7 @@ export class Connection {
     const policy = cached ? this.#cache.opened(!this.open) : 'direct';
     if (!this.open) this.#foreignSought = false;
     if (this.inRoot) this.#heldBy(processOf(caller.pid), fh);
+    this.#isMade ||= mode.exclusive || mode.truncate || !mode.readable;
     this.#handles.set(fh, caller.pid);
     try {
       this.#options.opened();
@@ -244,7 +247,10 @@ export class Connection {
   async flush(fh: number, lockOwner: bigint, caller: Caller): Promise<void> {
     if (this.#locks.dropHandle(fh, lockOwner)) await this.#locksShrunk(false);
     await this.flushPlain(!isKilled(caller.pid));
-    if (this.inRoot) this.#closedBy(processOf(caller.pid), fh);
+    if (!this.inRoot) return;
+    // An empty file that was made on purpose stays; SQLite makes each one that it opens.
+    if (this.#isMade && this.file.linked) await this.file.ensureMade();
+    this.#closedBy(processOf(caller.pid), fh);
   }
 
   async releaseDatabase(fh: number): Promise<void> {

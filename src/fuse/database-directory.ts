@@ -92,20 +92,14 @@ export class DatabaseDirectory extends Node {
     }));
   }
 
-  override async create(
-    name: string,
-    fh: number,
-    mode: OpenMode,
-    caller: Caller,
-    exclusive: boolean,
-  ): Promise<Created> {
+  override async create(name: string, fh: number, mode: OpenMode, caller: Caller): Promise<Created> {
     const { connections, catalog } = this.options;
     this.requireMovable(name);
     const path = this.path + name;
     const creator = connections.creators.ofJournal(path, caller.pid);
     if (creator !== undefined) return { node: await creator.createSibling(path), policy: 'direct' };
     const existing = await catalog.find(path);
-    if (existing !== undefined && exclusive) throw new RequestError('EEXIST');
+    if (existing !== undefined && mode.exclusive) throw new RequestError('EEXIST');
     const file = existing ?? (await catalog.create(path));
     const connection = connections.creators.of(file) ?? connections.createInRoot(file, caller);
     const policy = await connection.perform(false, () => connection.database.open(fh, mode, caller));
@@ -146,6 +140,7 @@ export class DatabaseDirectory extends Node {
     if (file === undefined) throw new RequestError((await catalog.hasDirectory(`${path}/`)) ? 'EXDEV' : 'ENOENT');
     if (!replace && (await catalog.find(newPath)) !== undefined) throw new RequestError('EEXIST');
     if (await catalog.hasDirectory(`${newPath}/`)) throw new RequestError(replace ? 'EISDIR' : 'EEXIST');
+    catalog.requireName(newPath);
     const creator = creators.of(file);
     await creator?.perform(false, () => creator.flushPlain(true));
     await catalog.rename(file, newPath);

@@ -310,8 +310,7 @@ export class Dispatcher {
 
   async #create(parent: Node, name: string, flags: number, caller: Caller): Promise<Answer> {
     const fh = this.#nextHandle();
-    const exclusive = (flags & constants.O_EXCL) !== 0;
-    const created = await parent.create(name, fh, openMode(flags), caller, exclusive);
+    const created = await parent.create(name, fh, openMode(flags), caller);
     const { node, policy, entryTtlMs = node.entryTtlMs } = created;
     const release = (): Promise<void> => {
       this.#handles -= 1;
@@ -418,5 +417,6 @@ function openMode(flags: number): OpenMode {
     writable: access !== constants.O_RDONLY,
     truncate: (flags & constants.O_TRUNC) !== 0,
     append: (flags & constants.O_APPEND) !== 0,
+    exclusive: (flags & constants.O_EXCL) !== 0,
   };
 }

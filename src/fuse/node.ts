@@ -40,6 +40,8 @@ export interface OpenMode {
   readonly truncate: boolean;
   /** Every write goes to the end of the file. */
   readonly append: boolean;
+  /** A file that is made must not be there before. */
+  readonly exclusive: boolean;
 }
 
 /** A child under a name that the kernel is to remember for another time than its node says. */
@@ -93,8 +95,7 @@ export abstract class Node {
   async entries(_caller: Caller): Promise<DirectoryEntry[]> {
     throw new RequestError('ENOTDIR');
   }
-  /** @param exclusive a file that exists is not to be opened */
-  async create(_name: string, _fh: number, _mode: OpenMode, _caller: Caller, _exclusive: boolean): Promise<Created> {
+  async create(_name: string, _fh: number, _mode: OpenMode, _caller: Caller): Promise<Created> {
     throw new RequestError('EACCES');
   }
   async unlink(_name: string, _caller: Caller): Promise<void> {

@@ -133,7 +133,8 @@ export class PlainAccess implements Writer {
 
   /** fsync: commits what is whole. @throws EIO for half a database, which must not become a version */
   async sync(): Promise<void> {
-    if (this.#dirty?.touched !== true) return this.file.ensureMade();
+    await this.#discardUntouched();
+    if (this.#dirty === undefined) return this.file.ensureMade();
     const isSqlite = await this.#journalHot();
     if (!isSqlite && !(await this.#whole()) && !(await this.#foreign())) {
       this.file.log.warn('fsync of an incomplete database refused: nothing is committed before it is whole');
@@ -161,8 +162,9 @@ export class PlainAccess implements Writer {
    * of a file that is new and no whole database is what its writer wants it to be, if that could still say so.
    */
   async #commitWhole(deliberate: boolean): Promise<void> {
+    await this.#discardUntouched();
     const dirty = this.#dirty;
-    if (dirty?.touched !== true) return;
+    if (dirty === undefined) return;
     const base = this.#base!;
     const begun = base.header === undefined || dirty.sizeBytes >= PAGE_BYTES_MIN;
     const created = deliberate && base.sizeBytes === 0 && dirty.sizeBytes > 0;
@@ -294,6 +296,11 @@ export class PlainAccess implements Writer {
       this.#cached = version;
     }
     await this.#discard();
+  }
+
+  /** Others need not wait for who has changed nothing: an empty file was cut to nothing. */
+  async #discardUntouched(): Promise<void> {
+    if (this.#dirty?.touched === false && !this.#spoiled) await this.#discard();
   }
 
   async #discard(): Promise<void> {

@@ -120,6 +120,8 @@ test('bytes that are no database can be cut and appended to', async () => {
     'echo more >> FILE',
     'truncate -s 4096 FILE',
     'truncate -s 9000 FILE',
+    // Nothing but zeros is cut off.
+    'truncate -s 8500 FILE',
   ]) {
     const before = (await log('raw')).length;
     await shell(`${change.replace('FILE', '$L/bytes')} && ${change.replace('FILE', 'dbs/raw')}`);
