@@ -228,6 +228,9 @@ export const HANDLES_PER_CONNECTION = 16;
 /** Locks held on one database through one path; SQLite takes at most four for each program that shares it. */
 export const LOCKS_PER_DATABASE_MAX = 4_096;
 
+/** Empty files that were created in a mount and have no namespace; past this the oldest get one. */
+export const UNMADE_FILES_MAX = 1_024;
+
 /** Connections that were resolved but never opened; past this the oldest are given to others. */
 export const UNOPENED_CONNECTIONS_MAX = 1_024;
 

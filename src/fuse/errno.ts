@@ -22,6 +22,7 @@ export const Errno = {
   EFBIG: 27,
   ENOSPC: 28,
   EROFS: 30,
+  ENAMETOOLONG: 36,
   ENOLCK: 37,
   ENOSYS: 38,
   ENODATA: 61,
