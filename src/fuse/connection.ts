@@ -28,7 +28,9 @@ export interface ConnectionOptions {
   /** Its name below `.c`, or of whom created the file another one. */
   readonly id: string;
   readonly file: MountedFile;
-  /** What the database is called where this connection finds it. */
+  /** The path in the mount under which the database was found. */
+  readonly path: string;
+  /** What it is called where this connection finds it: a journal is called the same, and `-journal`. */
   readonly name: string;
   /** Whether it lies in the mounted directory itself, not below `.c`. */
   readonly inRoot?: boolean;
@@ -50,7 +52,6 @@ export type Sibling = PrivateFile | 'absent' | 'refused';
 export class Connection {
   readonly id: string;
   readonly file: MountedFile;
-  readonly name: string;
   readonly transaction: Transaction;
   readonly database: Database;
   readonly #unlocked = new Wakeup();
@@ -60,8 +61,8 @@ export class Connection {
   readonly #options: ConnectionOptions;
   /** Every name under which it was found. */
   readonly #names: Set<string>;
-  /** The processes that have a database in the mounted directory open. */
-  readonly #processes = new Set<number>();
+  /** The processes that have a database in the mounted directory open, with the handles that they have not closed. */
+  readonly #processes = new Map<number, Set<number>>();
   /** One that comes while the connection is open is for the next. */
   #foreignSought = false;
   /** What stat shows instead of the inode's own number once the file is not at its path any more. */
@@ -76,7 +77,6 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.id = options.id;
     this.file = options.file;
-    this.name = options.name;
     this.#names = new Set([options.name]);
     this.#options = options;
     const ino = options.newInode();
@@ -162,7 +162,7 @@ export class Connection {
    */
   #shownIno(): InodeNumber {
     const { linked, name } = this.file;
-    if (this.inRoot || (linked && name === this.name)) return this.database.ino;
+    if (this.inRoot || (linked && name === this.#options.path)) return this.database.ino;
     this.#movedIno ??= this.#options.newInode();
     return this.#movedIno;
   }
@@ -183,7 +183,7 @@ export class Connection {
     const cached = this.#cache.wanted && throughCache(mode);
     const policy = cached ? this.#cache.opened(!this.open) : 'direct';
     if (!this.open) this.#foreignSought = false;
-    if (this.inRoot) this.#processes.add(processOf(caller.pid));
+    if (this.inRoot) this.#heldBy(processOf(caller.pid), fh);
     this.#handles.set(fh, caller.pid);
     try {
       this.#options.opened();
@@ -237,15 +237,20 @@ export class Connection {
     if (this.#plain.writing) await this.#plain.flush(deliberate);
   }
 
-  /** Every close(2) flushes, a forked child's too: locks end only for the process and handle that took them. */
+  /**
+   * Every close(2) flushes, a forked child's too: locks end only for the process and handle that took them. It waits for the
+   * answer, and not for RELEASE: who closed the file and opens it again is to see one thing from the first look at it.
+   */
   async flush(fh: number, lockOwner: bigint, caller: Caller): Promise<void> {
     if (this.#locks.dropHandle(fh, lockOwner)) await this.#locksShrunk(false);
     await this.flushPlain(!isKilled(caller.pid));
+    if (this.inRoot) this.#closedBy(processOf(caller.pid), fh);
   }
 
   async releaseDatabase(fh: number): Promise<void> {
     if (this.#locks.dropHandle(fh)) await this.#locksShrunk(false);
     this.#handles.delete(fh);
+    for (const pid of [...this.#processes.keys()]) this.#closedBy(pid, fh);
     try {
       await this.#plain.release(fh);
     } finally {
@@ -254,6 +259,16 @@ export class Connection {
         this.#options.closed();
       }
     }
+  }
+
+  #heldBy(pid: number, fh: number): void {
+    this.#processes.set(pid, (this.#processes.get(pid) ?? new Set()).add(fh));
+  }
+
+  #closedBy(pid: number, fh: number): void {
+    const handles = this.#processes.get(pid);
+    handles?.delete(fh);
+    if (handles?.size === 0) this.#processes.delete(pid);
   }
 
   /** The kernel has forgotten the connection. */
@@ -271,7 +286,7 @@ export class Connection {
   /** Sets or gives back a lock. @throws EAGAIN when it is not to be had now */
   async lock(request: LockRequest): Promise<void> {
     const { owner, fh, type, start, end, lockPid } = request;
-    if (this.inRoot && type !== 'unlock') this.#processes.add(lockPid);
+    if (this.inRoot && type !== 'unlock') this.#heldBy(lockPid, fh);
     if (type === 'unlock') {
       this.#locks.unlock(owner, start, end);
       await this.#locksShrunk(true);

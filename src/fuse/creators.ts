@@ -44,11 +44,12 @@ export class Creators {
     return undefined;
   }
 
-  /** The plain file beside which there is a journal of that name. */
+  /**
+   * The plain file beside which there is a journal of that name, or would be one: a transaction's super-journal also names
+   * the journals of databases in which it changed nothing, and those do not exist.
+   */
   withJournal(name: string): Connection | undefined {
-    for (const connection of this.#connections.values()) {
-      if (connection.sibling(name) !== undefined) return connection;
-    }
-    return undefined;
+    const owners = [...this.#connections.values()].filter((connection) => connection.owns(name));
+    return owners.find((connection) => connection.sibling(name) !== undefined) ?? owners[0];
   }
 }

@@ -8,7 +8,7 @@
 // discarded.
 
 import { PAGE_BYTES_MIN } from '../limits.js';
-import { CHANGE_COUNTER_AT, HEADER_BYTES, isWhole, readHeader } from '../sqlite/header.js';
+import { CHANGE_COUNTER_AT, exceedsStated, HEADER_BYTES, isWhole, readHeader } from '../sqlite/header.js';
 import type { Head } from '../store/types.js';
 import type { Writer } from '../store/write-lock.js';
 import type { Version } from '../version.js';
@@ -166,7 +166,8 @@ export class PlainAccess implements Writer {
     const base = this.#base!;
     const begun = base.header === undefined || dirty.sizeBytes >= PAGE_BYTES_MIN;
     const created = deliberate && base.sizeBytes === 0 && dirty.sizeBytes > 0;
-    if (created || (await this.#whole()) || (begun && (await this.#foreign()))) await this.#commit('copy');
+    const complete = created || (await this.#whole()) || (begun && (await this.#foreign()));
+    if (complete || (deliberate && (await this.#longer()))) await this.#commit('copy');
   }
 
   async release(fh: number): Promise<void> {
@@ -251,6 +252,17 @@ export class PlainAccess implements Writer {
     return header !== undefined && isWhole(header, this.#dirty!.sizeBytes);
   }
 
+  /**
+   * Longer than page 1 states: a new copy of a database that a transaction was making longer, whose journal comes with it, or
+   * one to which something was appended. What a copy broke off has is shorter, or lies over what was there before.
+   */
+  async #longer(): Promise<boolean> {
+    const header = readHeader(await this.#dirty!.read(0, HEADER_BYTES));
+    if (header?.pageCount === undefined || !exceedsStated(header, this.#dirty!.sizeBytes)) return false;
+    const { sizeBytes, header: before } = this.#base!;
+    return sizeBytes === 0 || (before?.pageCount === header.pageCount && before.pageBytes === header.pageBytes);
+  }
+
   /** No SQLite database at all: any bytes are as good as any others. */
   async #foreign(): Promise<boolean> {
     return readHeader(await this.#dirty!.read(0, HEADER_BYTES)) === undefined;
@@ -263,7 +275,7 @@ export class PlainAccess implements Writer {
       else if (await this.#journalHot())
         this.file.log.warn('a transaction without locks is discarded: it has not ended');
       else if (this.#dirty!.touched) {
-        if ((await this.#whole()) || (await this.#foreign())) await this.#commit('copy');
+        if ((await this.#whole()) || (await this.#foreign()) || (await this.#longer())) await this.#commit('copy');
         else this.file.log.warn('an incomplete copy of a database is discarded: its size is not what page 1 states');
       }
     } finally {

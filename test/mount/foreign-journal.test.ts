@@ -28,7 +28,10 @@ after(async () => {
 });
 
 /** A database of which some pages were written by a transaction that never ended, and its journal. */
-async function killedInTransaction(path: string): Promise<Digest> {
+async function killedInTransaction(
+  path: string,
+  sql = 'UPDATE t SET b = noise(a + 1000, 290); DELETE FROM t WHERE a > 300',
+): Promise<Digest> {
   const client = new Client();
   await client.open(path);
   await client.script(
@@ -40,8 +43,7 @@ async function killedInTransaction(path: string): Promise<Digest> {
   );
   const before = await client.digest();
   await client.exec('BEGIN');
-  await client.exec('UPDATE t SET b = noise(a + 1000, 290)');
-  await client.exec('DELETE FROM t WHERE a > 300');
+  for (const statement of sql.split(';')) await client.exec(statement);
   await client.kill();
   return before;
 }
@@ -87,6 +89,16 @@ for (const mode of JOURNAL_MODES) {
     }
   }
 }
+
+test('a database that the transaction had made longer than its page 1 states', async () => {
+  const before = await killedInTransaction(
+    join(local, 'longer.db'),
+    'INSERT INTO t SELECT NULL, noise(a, 3000) FROM t',
+  );
+  await shell('for f in $L/longer.db*; do cp $f .; done');
+  assert.deepEqual(await digestOf(mount.path('longer.db')), before);
+  await shell('rm longer.db');
+});
 
 test('under a name that was given at the mount', async () => {
   await sqlite3(mount.path('fixed'), 'CREATE TABLE before(a); INSERT INTO before VALUES(1)');

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Client, ClientError, run, sqlite3 } from '../support/client.js';
-import { MAIN, TestMount } from '../support/mounted.js';
+import { FaultMount, MAIN, TestMount } from '../support/mounted.js';
 
 let mount: TestMount;
 let local: string;
@@ -57,6 +57,32 @@ test('a new name becomes a namespace with its first commit', async () => {
   assert.equal(await sqlite3(mount.path('first.db'), 'INSERT INTO t VALUES(1); SELECT count(*) FROM t'), '1');
   assert.deepEqual(await client.exec('SELECT count(*) FROM t'), [[1]]);
   await client.kill();
+});
+
+test('who made a file and closed it finds what others find, before the kernel tells of the end of the handle', async () => {
+  // SQLite's open looks at the path and then opens what it saw there.
+  const script = `
+import os, sqlite3, sys
+path = sys.argv[1]
+first, second = sqlite3.connect(path), sqlite3.connect(path)
+first.execute("CREATE TABLE t(a)")
+first.close()
+print(os.path.islink(path))
+second.close()
+print(os.path.islink(path))
+sqlite3.connect(path).execute("INSERT INTO t VALUES(1)").connection.commit()
+`;
+  const faulty = await FaultMount.startFaulty({ namespaces: '*' });
+  try {
+    await faulty.hold('RELEASE(db)', 2);
+    const { status, stdout, stderr } = await run('timeout', ['20', 'python3', '-c', script, faulty.path('again.db')]);
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout, 'False\nTrue\n');
+    assert.equal(await faulty.hit(5_000), 'RELEASE(db)');
+    await faulty.release();
+  } finally {
+    await faulty.remove();
+  }
 });
 
 test('a namespace that a command made is a file, and one that was removed is none', async () => {
@@ -143,6 +169,19 @@ test('a transaction over a database that is there and one that is made by it', a
   assert.equal(await sqlite3(mount.path('main.db'), 'SELECT group_concat(a) FROM t'), '5');
   const log = async (name: string) => JSON.parse(await mvfuse('log', name, '--json')) as Array<{ version: string }>;
   assert.equal((await log('app/main.db'))[0]!.version, (await log('app/old.db'))[0]!.version);
+});
+
+test('a transaction that locks two databases that were made by it, and changes one of them', async () => {
+  const client = new Client();
+  await client.open(mount.path('changed.db'));
+  await client.exec(`ATTACH '${mount.path('locked.db')}' AS other`);
+  await client.exec('CREATE TABLE t(a)');
+  await client.exec('CREATE TABLE other.u(a)');
+  await client.exec('BEGIN IMMEDIATE');
+  await client.exec('INSERT INTO t VALUES(1)');
+  await client.exec('COMMIT');
+  await client.kill();
+  assert.equal(await sqlite3(mount.path('changed.db'), 'SELECT count(*) FROM t'), '1');
 });
 
 for (const creates of [true, false]) {
@@ -234,7 +273,7 @@ test('a damaged database that is copied in keeps its bytes, a copy that is kille
   await shell('rm -f damaged.db whole.db killed.db');
 });
 
-test('what cannot be a name of a database, and what a flat directory cannot hold', async () => {
+test('what cannot be a name of a database, and what a directory cannot hold', async () => {
   const errnos = (script: string) =>
     run('python3', ['-c', `import os, sys\nos.chdir(sys.argv[1])\n${script}`, mount.directory]);
   const attempt = `
@@ -242,8 +281,8 @@ def attempt(call):
   try: call(); print('ok')
   except OSError as error: print(os.strerror(error.errno))
 for name in ['a@b', 'a\\nb', 'x-wal', 'x-shm', 'n' * 201, '.c', 'a=b']: attempt(lambda: open(name, 'w'))
-attempt(lambda: os.mkdir('d')); attempt(lambda: os.symlink('a', 'b')); attempt(lambda: os.rename('fixed', 'b'))
-open('here', 'w').close()
+attempt(lambda: os.symlink('a', 'b')); attempt(lambda: os.rename('fixed', 'b'))
+open('here', 'w').close(); attempt(lambda: os.mkdir('here.lock')); attempt(lambda: os.mkdir('here'))
 attempt(lambda: os.link('here', 'b')); attempt(lambda: os.rename('here', 'fixed')); attempt(lambda: os.unlink('fixed'))
 attempt(lambda: os.rename('here', 'x@1')); attempt(lambda: os.open('here', os.O_CREAT | os.O_EXCL)); attempt(lambda: os.rename('none', 'b'))
 attempt(lambda: os.unlink('none')); os.unlink('here')`;
@@ -254,10 +293,55 @@ attempt(lambda: os.unlink('none')); os.unlink('here')`;
     (await errnos(attempt)).stdout.trim(),
     [
       ...[denied, invalid, denied, denied, 'File name too long', 'Is a directory', invalid],
-      ...[not, not, denied],
+      ...[not, denied, not, 'File exists'],
       ...[not, denied, denied, denied, 'File exists', 'No such file or directory', 'No such file or directory'],
     ].join('\n'),
   );
+});
+
+test('subdirectories are the slashes in the names of namespaces', async () => {
+  await mvfuse('ns', 'create', 'app/tenants/a/made.db');
+  assert.equal(await shell('ls tenants; ls tenants/a'), 'a\nmade.db');
+  await shell('mkdir -p tenants/b/deep empty');
+  const client = new Client();
+  const path = mount.path('tenants/b/deep/new.db');
+  await client.open(path);
+  await client.script('PRAGMA journal_mode=persist; CREATE TABLE t(a)');
+  await client.exec(`ATTACH '${mount.path('tenants/a/made.db')}' AS other`);
+  await client.script('BEGIN; CREATE TABLE other.t(a); INSERT INTO t VALUES(1); COMMIT');
+  assert.equal(await sqlite3(path, 'INSERT INTO t VALUES(2); SELECT sum(a) FROM t'), '3');
+  await client.kill();
+  assert.equal(await sqlite3(mount.path('tenants/a/made.db'), 'SELECT name FROM sqlite_schema'), 't');
+  assert.ok((await namespaces()).includes('app/tenants/b/deep/new.db'));
+  // A relative path from inside, and a file that moves between directories while it is open.
+  await shell(
+    'cd tenants/b/deep && cp new.db ../copy.db && cd .. && sqlite3 copy.db "INSERT INTO t VALUES(3)" && cp /etc/hostname text',
+  );
+  const other = new Client();
+  await other.open(path);
+  await shell('mv tenants/b/deep/new.db tenants/moved.db');
+  await assert.rejects(other.exec('INSERT INTO t VALUES(9)'), refused('SQLITE_READONLY_DBMOVED'));
+  await other.kill();
+  assert.equal(
+    await shell('find tenants empty | sort'),
+    'empty\ntenants\ntenants/a\ntenants/a/made.db\ntenants/b\ntenants/b/copy.db\ntenants/b/deep\ntenants/b/text\ntenants/moved.db',
+  );
+  assert.equal(await shell('sqlite3 tenants/b/copy.db "SELECT sum(a) FROM t"; cmp /etc/hostname tenants/b/text'), '6');
+  const errnos = `
+import os, errno, sys
+os.chdir(sys.argv[1])
+def attempt(call):
+  try: call(); print('ok')
+  except OSError as error: print(errno.errorcode[error.errno])
+attempt(lambda: os.rmdir('tenants')); attempt(lambda: os.mkdir('empty')); attempt(lambda: os.rename('tenants/moved.db', 'empty'))
+attempt(lambda: os.rmdir('none')); attempt(lambda: os.rename('tenants', 'other')); attempt(lambda: os.mkdir('none/a'))
+attempt(lambda: os.mkdir('tenants/moved.db')); attempt(lambda: os.open('tenants', os.O_RDWR)); attempt(lambda: os.mkdir('x-journal'))`;
+  assert.equal(
+    (await run('python3', ['-c', errnos, mount.directory])).stdout.trim(),
+    'ENOTEMPTY EEXIST EISDIR ENOENT EXDEV ENOENT EEXIST EISDIR EACCES'.replaceAll(' ', '\n'),
+  );
+  await shell('rm -r tenants; rmdir empty');
+  assert.ok(!(await files()).includes('tenants') && !(await files()).includes('empty'));
 });
 
 test('what was made is there after a restart, and what was only opened is not', async () => {
