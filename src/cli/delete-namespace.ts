@@ -28,8 +28,9 @@ interface Options extends ServiceOptions {
 }
 
 const HELP = `
-The name is free at once; whoever has it open goes on, and so do its forks. For 24 hours mvfuse ns undelete brings it back. Then
-it is removed, once nobody reads it and it has no fork any more. One that is locked for maintenance is not deleted.
+The name is free at once. Whoever has it open can read it on, but not write it; its forks go on. For 24 hours mvfuse ns undelete
+brings it back. Then it is removed, once nobody reads it and it has no fork any more. One that is locked for maintenance is not
+deleted.
 
 With --purge it is removed at once and for good, and its space is freed before the command ends; so is one that was deleted
 before. That is refused while there are forks of it, and while somebody reads it unless with --force: those get an I/O error.

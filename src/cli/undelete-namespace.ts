@@ -14,8 +14,8 @@ interface Options extends ServiceOptions {
 }
 
 const HELP = `
-It comes back with all its versions, tags and settings, and with what was written to it after it was deleted by whoever had it
-open. Where several were deleted by the same name it is the last one, unless --id says which: mvfuse ns list --deleted.
+It comes back with all its versions, tags and settings; programs that still have it open can write it again. Where several were
+deleted by the same name it is the last one, unless --id says which: mvfuse ns list --deleted.
 
 Examples:
   $ mvfuse ns undelete test

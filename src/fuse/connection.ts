@@ -181,7 +181,7 @@ export class Connection {
 
   /** Returns how the kernel is to treat what is read through the handle. */
   async openDatabase(fh: number, mode: OpenMode, caller: Caller): Promise<CachePolicy> {
-    if (!this.file.linked) throw new RequestError('ENOENT');
+    if (!this.file.linked && !(await this.file.relinked())) throw new RequestError('ENOENT');
     const cached = this.#cache.wanted && throughCache(mode);
     const policy = cached ? this.#cache.opened(!this.open) : 'direct';
     if (!this.open) this.#foreignSought = false;

@@ -5,6 +5,7 @@ import { isMvfuseError } from '../errors.js';
 import type { Moment } from '../moment.js';
 import type { MountObserver } from '../observers.js';
 import type { Header } from '../sqlite/header.js';
+import type { NamespaceState } from '../store/heads.js';
 import { LOCK_PREFIX, lockedError } from '../store/maintenance-lock.js';
 import { emptyHead } from '../store/namespaces.js';
 import type { PageStore } from '../store/page-store.js';
@@ -123,6 +124,20 @@ export class MountedFile {
     this.#linked = false;
   }
 
+  /** As `linked`, where somebody else may have brought the namespace back. */
+  async relinked(): Promise<boolean> {
+    if (!this.#linked && this.made) await this.#follow();
+    return this.#linked;
+  }
+
+  /** A command, or another host, may have dropped the namespace, or brought it back. */
+  async #follow(): Promise<NamespaceState> {
+    const state = await this.#store.state(this.namespace);
+    if (state.dropped) this.unlink();
+    else if (state.name === this.#namespaceName) this.#linked = true;
+    return state;
+  }
+
   /** Resolves when it is known whether the namespace is made. */
   async settled(): Promise<void> {
     await this.#making?.catch(() => undefined);
@@ -168,9 +183,7 @@ export class MountedFile {
     if (!this.made) return this.head();
     try {
       await this.#store.acquireLease(this.namespace, this.writerWaits.waitMsMax);
-      const { head, lock, dropped } = await this.#store.state(this.namespace);
-      // Somebody who shares the store may have done that.
-      if (dropped) this.unlink();
+      const { head, lock } = await this.#follow();
       if (lock !== undefined && lock.owner !== this.owner) throw lockedError(this.namespaceName, lock);
       return head;
     } catch (error) {

@@ -145,7 +145,7 @@ export function historySuite(testEngine: TestEngine): void {
         const base = await commit({ 1: 1, 2: 1, 3: 1 });
         await commit({ 1: 2 });
         const fork = await store.forkNamespace(id, base.version, 'fork');
-        assert.deepEqual(fork.parent, { namespace: 'main', version: base.version });
+        assert.deepEqual(fork.parent, { id, namespace: 'main', version: base.version });
         assert.deepEqual(await read(fork.head, fork.id), [1, 1, 1]);
         const next = await commit({ 2: 9 }, 3, fork.id);
         const cut = await commit({}, 1, fork.id);

@@ -86,13 +86,18 @@ test('forks, locks, settings, names', async () => {
   assert.equal(await mvfuse.done('ns', 'delete', 'back', '--purge', '--yes'), 'removed back for good\n');
 });
 
-test('a namespace that is deleted under a mount is read and written on, and comes back with that', async () => {
+test('a namespace that is deleted under a mount is read on, refuses to be written, and can be again when it is back', async () => {
+  const before = await ids();
   await mvfuse.done('ns', 'delete', 'test', '--yes');
-  await client.exec('INSERT INTO t VALUES(70)');
-  assert.equal((await ids()).includes(70), true);
+  assert.deepEqual(await ids(), before);
+  await assert.rejects(client.exec('INSERT INTO t VALUES(70)'), { code: 'SQLITE_READONLY_DBMOVED' });
+  assert.deepEqual(await ids(), before);
+  assert.match((await run('sqlite3', [mount.path(), 'SELECT 1 FROM t'])).stderr, /unable to open/);
   await mvfuse.refused(3, /no namespace "test"/, 'log', 'test');
   await mvfuse.done('ns', 'undelete', 'test');
-  await client.exec('INSERT INTO t VALUES(71)');
+  assert.equal(await sqlite3(mount.path(), 'SELECT count(*) FROM t'), String(before.length));
+  await client.exec('INSERT INTO t VALUES(70)');
+  await sqlite3(mount.path(), 'INSERT INTO t VALUES(71)');
   assert.deepEqual((await ids()).slice(-2), [70, 71]);
 });
 

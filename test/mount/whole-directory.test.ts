@@ -94,6 +94,21 @@ test('a namespace that a command made is a file, and one that was removed is non
   assert.notEqual((await run('cat', [mount.path('made')])).status, 0);
 });
 
+test('a database that a command deleted cannot be written by those who have it open until it is back', async () => {
+  await sqlite3(mount.path('back'), 'CREATE TABLE t(a)');
+  const client = new Client();
+  await client.open(mount.path('back'));
+  await client.exec('INSERT INTO t VALUES(1)');
+  await mvfuse('ns', 'delete', 'app/back', '--yes');
+  await assert.rejects(client.exec('INSERT INTO t VALUES(2)'), refused('SQLITE_READONLY_DBMOVED'));
+  assert.deepEqual(await client.exec('SELECT sum(a) FROM t'), [[1]]);
+  await mvfuse('ns', 'undelete', 'app/back');
+  await client.exec('INSERT INTO t VALUES(4)');
+  assert.equal(await sqlite3(mount.path('back'), 'INSERT INTO t VALUES(8); SELECT sum(a) FROM t'), '13');
+  assert.deepEqual(await client.exec('SELECT sum(a) FROM t'), [[13]]);
+  await client.kill();
+});
+
 test('the creator finds its journals beside the file, others theirs elsewhere', async () => {
   const client = new Client();
   await client.open(mount.path('creator.db'));

@@ -84,7 +84,7 @@ export async function namespaceRoutes(app: FastifyInstance, { service }: RouteOp
         operationId: 'deleteNamespace',
         summary: 'Delete a namespace with all its versions',
         description:
-          'For a day it can be brought back; whoever has it open goes on. Purged, it is gone at once and for good, also one that was deleted before; that is refused while there are forks of it, and, unless forced, while somebody reads it. Refused either way while it is locked.',
+          'For a day it can be brought back; whoever has it open can read it on. Purged, it is gone at once and for good, also one that was deleted before; that is refused while there are forks of it, and, unless forced, while somebody reads it. Refused either way while it is locked.',
         params,
         querystring: object({
           'purge?': described(flag, 'Whether it is removed at once and for good.'),
