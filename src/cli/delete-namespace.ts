@@ -61,9 +61,9 @@ export function deleteCommand(): Command {
 }
 
 async function drop(service: StoreService, { name, id, json }: Choice): Promise<void> {
-  const dropped = await service.deleteNamespace(name, { id });
-  if (json) return printJson({ deleted: name, ...dropped });
-  print(`deleted ${name}; until ${isoTime(dropped.removedAfterMs)} this brings it back: mvfuse ns undelete ${name}`);
+  const { id: found, droppedMs, removedAfterMs } = await service.deleteNamespace(name, { id });
+  if (json) return printJson({ deleted: name, id: found, droppedMs, removedAfterMs });
+  print(`deleted ${name}; until ${isoTime(removedAfterMs)} this brings it back: mvfuse ns undelete ${name}`);
 }
 
 async function remove(service: StoreService, { name, id, force, json }: Choice): Promise<void> {

@@ -20,7 +20,7 @@ import type { MountedFile } from './mounted-file.js';
 import { type CachePolicy, type Caller, fileAttributes, type InodeNumber, Node, type OpenMode } from './node.js';
 import { PlainAccess } from './plain-access.js';
 import { PrivateFile, type PrivateFileKind } from './private-file.js';
-import { processOf } from './process-name.js';
+import { isKilled, processOf } from './process-name.js';
 import type { SuperJournals } from './super-journals.js';
 import { Transaction } from './transaction.js';
 
@@ -82,9 +82,10 @@ export class Connection {
     const ino = options.newInode();
     const { invalidate } = options;
     this.#cache = new KernelCache(options.file, invalidate && ((range) => invalidate(ino, range)));
-    this.#plain = new PlainAccess(options.file, this.#cache);
+    const hot = async (): Promise<boolean> => (await this.#journal()?.hot()) === true;
+    this.#plain = new PlainAccess(options.file, this.#cache, hot);
     const journal = {
-      hot: async () => (await this.#journal()?.hot()) === true,
+      hot,
       inSuperJournal: async () => (await this.superJournal()) !== undefined,
     };
     this.transaction = new Transaction(options.file, journal, this.#cache);
@@ -232,14 +233,14 @@ export class Connection {
   }
 
   /** What was written without locks is committed, if it may be a version. */
-  async flushPlain(): Promise<void> {
-    if (this.#plain.writing) await this.#plain.flush();
+  async flushPlain(deliberate: boolean): Promise<void> {
+    if (this.#plain.writing) await this.#plain.flush(deliberate);
   }
 
   /** Every close(2) flushes, a forked child's too: locks end only for the process and handle that took them. */
-  async flush(fh: number, lockOwner: bigint): Promise<void> {
+  async flush(fh: number, lockOwner: bigint, caller: Caller): Promise<void> {
     if (this.#locks.dropHandle(fh, lockOwner)) await this.#locksShrunk(false);
-    await this.flushPlain();
+    await this.flushPlain(!isKilled(caller.pid));
   }
 
   async releaseDatabase(fh: number): Promise<void> {
@@ -359,6 +360,7 @@ export class Connection {
   /** The journal is being finalised: whatever SQLite wrote before is to stay. */
   async journalFinalised({ foreign }: PrivateFile): Promise<void> {
     await this.transaction.journalFinalised(foreign !== undefined);
+    if (this.#plain.writing) await this.#plain.journalFinalised();
     await foreign?.drop();
   }
 
@@ -446,8 +448,8 @@ export class Database extends Node {
   override sync(): Promise<void> {
     return this.connection.sync();
   }
-  override flush(fh: number, lockOwner: bigint): Promise<void> {
-    return this.connection.flush(fh, lockOwner);
+  override flush(fh: number, lockOwner: bigint, caller: Caller): Promise<void> {
+    return this.connection.flush(fh, lockOwner, caller);
   }
   override release(fh: number): Promise<void> {
     return this.connection.releaseDatabase(fh);

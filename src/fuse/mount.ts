@@ -187,6 +187,8 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
           readOnly: options.readOnly,
           writeBytesMax: FUSE_WRITE_BYTES_MAX,
           queueLengthMax: limits.queueLengthMax,
+          // A namespace may be made by a command, or by another host.
+          cachesLists: !isWhole,
         },
         (requests) => dispatcher.receive(requests),
         (error) => {

@@ -180,7 +180,7 @@ export class RootDirectory extends Node {
     if (file === undefined) throw new RequestError('ENOENT');
     if (!replace && (await catalog.find(newName)) !== undefined) throw new RequestError('EEXIST');
     const creator = creators.of(file);
-    await creator?.perform(false, () => creator.flushPlain());
+    await creator?.perform(false, () => creator.flushPlain(true));
     await catalog.rename(file, newName);
   }
 

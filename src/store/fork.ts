@@ -1,7 +1,7 @@
 // Forks: a namespace that begins with a version of another one, and shares its pages until it writes its own.
 //
 // A fork is one small transaction: a name, a parent, and a first version of its own that changes nothing. The parent keeps
-// the version for as long as the fork is there, so it cannot be deleted before.
+// the version for as long as the fork is there, so it cannot be removed before.
 
 import { MvfuseError } from '../errors.js';
 import type { Engine, ReadTransaction } from '../kv/engine.js';

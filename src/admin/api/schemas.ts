@@ -267,7 +267,11 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
           kind: { type: 'string', enum: ['store', 'lease', 'mount', 'namespace'] },
           name: described(text, 'The mount point, or the namespace; the store and the lease have none of their own.'),
           ready: flag,
-          'writable?': described(flag, 'Of a namespace: whether its mount lets programs write.'),
+          'writable?': described(flag, 'Of a namespace, and of a mount with a prefix: whether programs may write.'),
+          'prefix?': described(
+            text,
+            'Of a mount that shows all namespaces whose names begin with it, which are not listed.',
+          ),
           'reason?': text,
         }),
       ),
