@@ -124,6 +124,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
     attributesChanged: (ino) => session!.notifyInvalidInode(ino, -1, 0),
     firstId: randomBytes(6).readUIntBE(0, 6),
     mountpoint: options.mountpoint,
+    fileNamed: (name) => catalog.find(name),
     openMax: limits.connectionsMax,
   });
   const mounted = (
