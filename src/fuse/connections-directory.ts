@@ -17,6 +17,7 @@ import type { Access, Owner } from './access.js';
 import { Connection, type ConnectionOptions } from './connection.js';
 import { Creators } from './creators.js';
 import { LimitError, RequestError } from './errno.js';
+import { LinkReads } from './link-reads.js';
 import type { MountedFile } from './mounted-file.js';
 import {
   type Caller,
@@ -84,6 +85,7 @@ export class ConnectionsDirectory extends Node {
   readonly #closed = new Map<MountedFile, Set<string>>();
   /** Those of who creates a file. */
   readonly creators = new Creators();
+  readonly linkReads = new LinkReads();
   readonly superJournals: SuperJournals;
 
   constructor(options: ConnectionsOptions) {
@@ -393,6 +395,7 @@ export class DatabaseLink extends Node {
   }
 
   override async readlink(caller: Caller): Promise<string> {
+    this.#connections.linkReads.read(this.ino, caller.pid);
     return this.#connections.issue(this.file, caller);
   }
 }

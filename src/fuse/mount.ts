@@ -174,7 +174,15 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
 
   store.pinSnapshots(() => versionsRead(connections.connections(), options.entries));
   const handlesMax = limits.connectionsMax * HANDLES_PER_CONNECTION;
-  const dispatcher = new Dispatcher({ inodes, log, handlesMax, spaceDirectory, intercept, observer });
+  const dispatcher = new Dispatcher({
+    inodes,
+    log,
+    handlesMax,
+    spaceDirectory,
+    linkReads: connections.linkReads,
+    intercept,
+    observer,
+  });
   const ended = new Promise<void>((resolve, reject) => {
     try {
       session = Session.mount(
