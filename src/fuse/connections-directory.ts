@@ -389,7 +389,8 @@ export class DatabaseLink extends Node {
     return {
       ...directoryAttributes(this.ino, access, 0, timeMs),
       size: target,
-      mode: S_IFLNK | 0o777,
+      // The kernel does not look at it. rsync does, and would chmod what it has copied, which it does to no symlink.
+      mode: S_IFLNK | access.fileMode,
       nlink: 1,
     };
   }

@@ -1,5 +1,5 @@
 // Programs that move a file to another filesystem copy the symlink that a database is, and then remove the database: that is
-// refused. Whoever just removes it is not.
+// refused. Whoever just removes it is not, and files are moved into the mounted directory as into any.
 
 import assert from 'node:assert/strict';
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -65,6 +65,29 @@ test('mv into the mounted directory, and in it, and cp out of it', async () => {
   assert.ok(!existsSync(join(local, 'come.db')));
   assert.equal(await sqlite3(join(local, 'copy.db'), 'SELECT a FROM t'), '1');
   assert.equal(await files(), '');
+});
+
+test('rsync and tar into the mounted directory', async () => {
+  const from = join(local, 'from');
+  mkdirSync(from);
+  for (const name of ['one.db', 'two.db']) {
+    await sqlite3(join(from, name), `CREATE TABLE t(a); INSERT INTO t VALUES('${name}')`);
+  }
+  const steps = [
+    'rsync -a $L/from/ .',
+    'rsync -a $L/from/ .',
+    'rsync -a --inplace $L/from/ .',
+    'tar -C $L/from -c . | tar -x',
+  ];
+  for (const step of steps) {
+    const { status, stderr } = await run('env', [`--chdir=${mount.directory}`, `L=${local}`, 'bash', '-ec', step]);
+    assert.deepEqual([status, stderr], [0, ''], step);
+    for (const name of ['one.db', 'two.db']) {
+      assert.equal((await run('cmp', [join(from, name), mount.path(name)])).status, 0, step);
+    }
+    assert.equal(await files(), 'one.db\ntwo.db\n');
+  }
+  await run('rm', [mount.path('one.db'), mount.path('two.db')]);
 });
 
 /** Each looks at a file, or just lists it, before the same process removes it. */
