@@ -6,9 +6,13 @@ set -uo pipefail
 # file:package
 missing=()
 for pair in /usr/lib/python3/dist-packages/django:python3-django /usr/bin/getfattr:attr \
-  /usr/share/doc/libfaketime:libfaketime; do
+  /usr/share/doc/libfaketime:libfaketime /usr/bin/fossil:fossil /usr/bin/gunicorn:gunicorn; do
   [ -e "${pair%%:*}" ] || missing+=("${pair##*:}")
 done
+# Debian packs Python's own tests apart; another Python may have them.
+if ! python3 -c 'import test.test_sqlite3' >/dev/null 2>&1 && ! /usr/bin/python3 -c 'import test.test_sqlite3' >/dev/null 2>&1; then
+  missing+=("lib$(basename "$(readlink -f /usr/bin/python3)")-testsuite")
+fi
 [ "${#missing[@]}" -gt 0 ] || exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
   echo "tests that need ${missing[*]} are skipped: run once as root to install them"

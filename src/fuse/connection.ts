@@ -181,7 +181,8 @@ export class Connection {
 
   /** Returns how the kernel is to treat what is read through the handle. */
   async openDatabase(fh: number, mode: OpenMode, caller: Caller): Promise<CachePolicy> {
-    if (!this.file.linked && !(await this.file.relinked())) throw new RequestError('ENOENT');
+    // The kernel looks once more for what has the name now (path_openat in fs/namei.c).
+    if (!this.file.linked && !(await this.file.relinked())) throw new RequestError('ESTALE');
     const cached = this.#cache.wanted && throughCache(mode);
     const policy = cached ? this.#cache.opened(!this.open) : 'direct';
     if (!this.open) this.#foreignSought = false;

@@ -18,6 +18,7 @@ import type { Access, Owner } from './access.js';
 import { Connection, type ConnectionOptions } from './connection.js';
 import { Creators } from './creators.js';
 import { LimitError, RequestError } from './errno.js';
+import { LinkReads } from './link-reads.js';
 import type { MountedFile } from './mounted-file.js';
 import {
   type Caller,
@@ -56,6 +57,8 @@ export interface ConnectionsOptions {
   readonly attributesChanged: (ino: InodeNumber) => Promise<void>;
   /** Absolute path of the mounted directory. */
   readonly mountpoint: string;
+  /** What is at a path of the mount now. */
+  readonly fileNamed: (path: string) => Promise<MountedFile | undefined>;
   /** Connections that may be open at once. */
   readonly openMax: number;
 }
@@ -88,6 +91,7 @@ export class ConnectionsDirectory extends Node {
   readonly #closed = new Map<MountedFile, Set<string>>();
   /** Those of who creates a file. */
   readonly creators = new Creators();
+  readonly linkReads = new LinkReads();
   readonly superJournals: SuperJournals;
 
   constructor(options: ConnectionsOptions) {
@@ -188,6 +192,11 @@ export class ConnectionsDirectory extends Node {
     return this.#issued.get(id);
   }
 
+  /** Who resolved it comes for the file that has the name now. */
+  passTo(id: string, file: MountedFile): void {
+    this.#issued.set(id, { ...this.#issued.get(id)!, file });
+  }
+
   #count(id: string): void {
     const { openMax } = this.#options;
     if (!this.#open.has(id) && this.#open.size >= openMax) {
@@ -283,7 +292,7 @@ export class ConnectionDirectory extends Node {
   readonly id: string;
   readonly #path: string;
   readonly #name: string;
-  readonly #file: MountedFile;
+  #file: MountedFile;
   #owner: Owner;
   readonly #parent: ConnectionsDirectory;
   #connection: Connection | undefined;
@@ -314,9 +323,8 @@ export class ConnectionDirectory extends Node {
   }
 
   override async lookup(name: string): Promise<Node | { absentTtlMs: number }> {
-    if (this.#connection === undefined && name !== this.#name) return { absentTtlMs: 0 };
-    this.#connection ??= this.#connect();
-    if (name === this.#name) return this.#connection.database;
+    if (name === this.#name) return (await this.#isThere()) ? this.#connected().database : { absentTtlMs: 0 };
+    if (this.#connection === undefined) return { absentTtlMs: 0 };
     const sibling = await this.#connection.lookupSibling(name);
     return typeof sibling === 'object' ? sibling : { absentTtlMs: TTL_LONG_MS };
   }
@@ -340,9 +348,27 @@ export class ConnectionDirectory extends Node {
     this.#parent.drop(this.id);
   }
 
-  #connect(): Connection {
+  /**
+   * Whether there is still a file for who resolved the name. One that was replaced before it was opened is no more, but
+   * the name never ceased to be there: the other file takes its place.
+   */
+  async #isThere(): Promise<boolean> {
+    if (this.#file.linked || this.#connection?.open === true) return true;
+    const file = await this.#parent.options.fileNamed(this.#path);
+    if (this.#file.linked) return true;
+    // The kernel may remember that there is no journal in here.
+    if (file === undefined || (await file.foreignJournal()) !== undefined) return false;
+    this.#connection?.forget();
+    this.#connection = undefined;
+    this.#file = file;
+    this.#parent.passTo(this.id, file);
+    return true;
+  }
+
+  #connected(): Connection {
+    if (this.#connection !== undefined) return this.#connection;
     const parent = this.#parent;
-    return new Connection({
+    this.#connection = new Connection({
       ...parent.connectionOptions,
       id: this.id,
       file: this.#file,
@@ -352,6 +378,7 @@ export class ConnectionDirectory extends Node {
       opened: () => parent.opened(this.id, this.#file),
       closed: () => parent.closed(this.id, this.#file),
     });
+    return this.#connection;
   }
 }
 
@@ -373,12 +400,14 @@ export class DatabaseLink extends Node {
     return {
       ...directoryAttributes(this.ino, access, 0, timeMs),
       size: target,
-      mode: S_IFLNK | 0o777,
+      // The kernel does not look at it. rsync does, and would chmod what it has copied, which it does to no symlink.
+      mode: S_IFLNK | access.fileMode,
       nlink: 1,
     };
   }
 
   override async readlink(caller: Caller): Promise<string> {
+    this.#connections.linkReads.read(this.ino, caller.pid);
     return this.#connections.issue(this.file, caller);
   }
 }

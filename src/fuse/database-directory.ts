@@ -114,6 +114,10 @@ export class DatabaseDirectory extends Node {
     if (creator?.sibling(path) !== undefined) return creator.unlinkSibling(path);
     const file = await catalog.find(path);
     if (file === undefined) throw new RequestError('ENOENT');
+    if (connections.linkReads.isCopied(this.#linkOf(file).ino, caller.pid)) {
+      file.log.warn('not removed: only its symlink was copied elsewhere, as mv does; cp copies the file');
+      throw new RequestError('EBUSY');
+    }
     // A hot journal that was put beside the database that this process created.
     await creator?.transaction.journalFinalised(true);
     await catalog.remove(file);

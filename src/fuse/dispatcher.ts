@@ -17,6 +17,7 @@ import {
 } from '../native/binding.js';
 import type { MountObserver } from '../observers.js';
 import { Database } from './connection.js';
+import { DatabaseDirectory } from './database-directory.js';
 import { describe } from './describe.js';
 import { DyingCallers } from './dying-callers.js';
 import { Errno, errnoOf, LimitError, LockHeldError, RequestError } from './errno.js';
@@ -24,6 +25,7 @@ import { attributeNames } from './extended-attributes.js';
 import type { InodeTable } from './inode-table.js';
 import type { ByteRange } from './kernel-cache.js';
 import { LimitLog } from './limit-log.js';
+import type { LinkReads } from './link-reads.js';
 import type { CachePolicy, Caller, Node, OpenMode } from './node.js';
 import { PrivateFile } from './private-file.js';
 import { fileSystemSpace } from './space.js';
@@ -48,6 +50,7 @@ export interface DispatcherOptions {
   readonly handlesMax: number;
   /** A directory on the filesystem whose free space `df` shows; undefined for a store in memory. */
   readonly spaceDirectory: string | undefined;
+  readonly linkReads: LinkReads;
   readonly intercept?: Intercept | undefined;
   readonly observer?: MountObserver | undefined;
 }
@@ -66,9 +69,10 @@ const CACHE_FLAGS: Record<CachePolicy, number> = {
 
 /** Of renameat2(2). */
 const RENAME_NOREPLACE = 1;
-/** In <linux/fuse.h>: what makes links. */
+/** In <linux/fuse.h>: what makes links, and access(2). */
 const SYMLINK = 6;
 const LINK = 13;
+const ACCESS = 34;
 
 const OK: Answer = (session, unique) => session.replyOk(unique);
 
@@ -159,6 +163,7 @@ export class Dispatcher {
 
   async #serve(request: Request): Promise<Answer> {
     const node = this.#inodes.get(request.nodeid);
+    this.#options.linkReads.came(request, node instanceof DatabaseDirectory);
     if (request.op === 'setlkw') return this.#waitForLock(request, node);
     return this.#perform(request, node, () => this.#handle(request, node));
   }
@@ -270,6 +275,8 @@ export class Dispatcher {
       case 'mknod':
         throw new RequestError('EACCES');
       case 'other':
+        // Once refused, the kernel would not ask again, and nobody could see that a link was followed (link-reads.ts).
+        if (request.opcode === ACCESS) return OK;
         throw new RequestError(request.opcode === SYMLINK || request.opcode === LINK ? 'EPERM' : 'ENOSYS');
       default:
         // opendir and fsyncdir among them: the kernel does not ask again.

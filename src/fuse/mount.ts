@@ -124,6 +124,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
     attributesChanged: (ino) => session!.notifyInvalidInode(ino, -1, 0),
     firstId: randomBytes(6).readUIntBE(0, 6),
     mountpoint: options.mountpoint,
+    fileNamed: (name) => catalog.find(name),
     openMax: limits.connectionsMax,
   });
   const mounted = (
@@ -172,7 +173,15 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
 
   store.pinSnapshots(() => versionsRead(connections.connections(), options.entries));
   const handlesMax = limits.connectionsMax * HANDLES_PER_CONNECTION;
-  const dispatcher = new Dispatcher({ inodes, log, handlesMax, spaceDirectory, intercept, observer });
+  const dispatcher = new Dispatcher({
+    inodes,
+    log,
+    handlesMax,
+    spaceDirectory,
+    linkReads: connections.linkReads,
+    intercept,
+    observer,
+  });
   const ended = new Promise<void>((resolve, reject) => {
     try {
       session = Session.mount(

@@ -6,35 +6,17 @@ import assert from 'node:assert/strict';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { type Outcome, run, sqlite3 } from '../support/client.js';
+import { sqlite3 } from '../support/client.js';
+import { djangoMissing, dumpdata, manage, managed } from '../support/django-project.js';
 import { TestMount } from '../support/mounted.js';
 
-const PYTHON = '/usr/bin/python3';
-const MANAGE = fileURLToPath(new URL('../../../test/support/django/manage.py', import.meta.url));
-const DJANGO = '/usr/lib/python3/dist-packages/django';
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
 const QUESTIONS = 20;
 const VOTES = 60;
 
 function missing(): string | false {
-  if (!existsSync(DJANGO)) return 'Django is not installed (python3-django)';
-  return existsSync(FAKETIME) ? false : 'libfaketime is not installed';
+  return djangoMissing() || (existsSync(FAKETIME) ? false : 'libfaketime is not installed');
 }
-
-function manage(database: string, ...args: string[]): Promise<Outcome> {
-  const environment = [`DATABASE=${database}`, 'PYTHONDONTWRITEBYTECODE=1'];
-  return run('env', [...environment, PYTHON, MANAGE, ...args]);
-}
-
-async function managed(database: string, ...args: string[]): Promise<string> {
-  const { status, stdout, stderr } = await manage(database, ...args);
-  assert.equal(status, 0, `manage.py ${args.join(' ')}: ${stderr}`);
-  return stdout;
-}
-
-const dump = (database: string): Promise<string> =>
-  managed(database, 'dumpdata', '--natural-foreign', '--exclude=contenttypes', '--exclude=auth.permission');
 
 describe('a Django project', { skip: missing() }, () => {
   let mount: TestMount | undefined;
@@ -46,22 +28,22 @@ describe('a Django project', { skip: missing() }, () => {
     const { base } = mount;
     await managed(mount.path(), 'migrate', '-v0');
     await managed(mount.path(), 'vote', String(QUESTIONS), String(VOTES));
-    const original = await dump(mount.path());
+    const original = await dumpdata(mount.path());
     assert.equal(await mount.unmount(), 0);
 
     mount = await TestMount.start({ base });
     const past = mount.path('mydb@-5m');
-    assert.equal(await dump(past), original);
+    assert.equal(await dumpdata(past), original);
     // Somebody makes a mistake, and then worse.
     await sqlite3(mount.path(), 'UPDATE polls_choice SET votes = 0; DELETE FROM polls_question WHERE id % 2');
     await managed(mount.path(), 'flush', '--no-input', '-v0');
     assert.equal(await sqlite3(mount.path(), 'SELECT count(*) FROM polls_question'), '0');
-    assert.equal(await dump(past), original);
+    assert.equal(await dumpdata(past), original);
     const file = join(base, 'dump.json');
-    writeFileSync(file, await dump(past));
+    writeFileSync(file, await dumpdata(past));
     const attempt = await manage(past, 'flush', '--no-input', '-v0');
     assert.notEqual(attempt.status, 0);
-    assert.equal(await dump(past), original);
+    assert.equal(await dumpdata(past), original);
 
     // Everything is destroyed, and begun anew.
     assert.equal(await mount.unmount(), 0);
@@ -69,7 +51,7 @@ describe('a Django project', { skip: missing() }, () => {
     mount = await TestMount.start({ base });
     await managed(mount.path(), 'migrate', '-v0');
     await managed(mount.path(), 'loaddata', file, '-v0');
-    assert.equal(await dump(mount.path()), original);
+    assert.equal(await dumpdata(mount.path()), original);
     assert.equal(
       await sqlite3(mount.path(), 'SELECT sum(votes), count(*) FROM polls_choice'),
       `${VOTES}|${3 * QUESTIONS}`,

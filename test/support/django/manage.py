@@ -1,16 +1,9 @@
-"""A Django project as the tutorial has it: manage.py, with its settings in the same place. DATABASE names the file."""
+"""A Django project as the tutorial has it."""
 
 import os
 import sys
 
-from django.conf import settings
 from django.core.management import execute_from_command_line
 
-settings.configure(
-    SECRET_KEY='for tests',
-    INSTALLED_APPS=['django.contrib.contenttypes', 'django.contrib.auth', 'polls'],
-    DATABASES={'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': os.environ['DATABASE']}},
-    DEFAULT_AUTO_FIELD='django.db.models.BigAutoField',
-    USE_TZ=True,
-)
+os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'mysite.settings')
 execute_from_command_line(sys.argv)
