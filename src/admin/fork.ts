@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { isMvfuseError, MvfuseError } from '../errors.js';
-import { lockBytePage } from '../sqlite/lock-bytes.js';
+import { isLockBytePage } from '../sqlite/lock-bytes.js';
 import { bytesOfPage } from '../store/page-count.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Head, NamespaceId, NamespaceInfo, Page } from '../store/types.js';
@@ -82,7 +82,8 @@ async function* copiedPages(
     signal?.throwIfAborted();
     for (const [index, page] of (await store.readPages(namespace, head, numbers)).entries()) {
       const number = numbers[index]!;
-      if (number !== lockBytePage(head.pageBytes)) yield { number, data: page.subarray(0, bytesOfPage(head, number)) };
+      if (isLockBytePage(number, head.pageBytes, page)) continue;
+      yield { number, data: page.subarray(0, bytesOfPage(head, number)) };
     }
     done += numbers.length;
     onProgress?.({ done, total });

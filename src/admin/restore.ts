@@ -3,7 +3,7 @@
 // Only pages that a commit since then may have changed are looked at, and only those that differ are written.
 
 import { readHeader, stampHeader } from '../sqlite/header.js';
-import { lockBytePage } from '../sqlite/lock-bytes.js';
+import { isLockBytePage } from '../sqlite/lock-bytes.js';
 import { bytesOfPage, pageCountOf } from '../store/page-count.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Head, NamespaceId, Page } from '../store/types.js';
@@ -81,7 +81,7 @@ async function* restoredPages({ store, namespace, base, target }: Plan, options:
   let isCut = target.sizeBytes < base.sizeBytes && target.sizeBytes % target.pageBytes !== 0;
   let first: Page | undefined = await firstPage(store, namespace, base, target);
   for await (const { number, from, isSame } of comparePages(sides, options)) {
-    if (from === undefined || number === lockBytePage(target.pageBytes)) continue;
+    if (from === undefined || isLockBytePage(number, target.pageBytes, from)) continue;
     if (isSame && !(isCut && number === last)) continue;
     if (number === last) isCut = false;
     if (first !== undefined) yield first;

@@ -59,7 +59,7 @@ export async function planCommit(
   };
 }
 
-/** The pages of a commit, ascending: some, and then all from `restFirst` to `last`, but for the one of the lock bytes. */
+/** The pages of a commit, ascending: some, and then all from `restFirst` to `last`, but for `skipped` (0: none). */
 class PageNumbers {
   constructor(
     readonly some: PageBitmap,
@@ -96,12 +96,12 @@ class PageCutter {
 
   /** Every page of the file. */
   all(count: number): PageNumbers {
-    return new PageNumbers(new PageBitmap(), 1, count, lockBytePage(this.pageBytes));
+    return new PageNumbers(new PageBitmap(), 1, count, this.#skipped());
   }
 
   /** The pages whose content is not the base's, of a file that keeps its page size. */
   async changed(count: number): Promise<PageNumbers> {
-    const skipped = lockBytePage(this.pageBytes);
+    const skipped = this.#skipped();
     const baseCount = Math.ceil(this.base.sizeBytes / this.pageBytes);
     // SQLite may take back a shrinking commit: then pages past the base's end are there without having been written.
     const someMax = this.author === 'sqlite' ? Math.min(baseCount, count) : count;
@@ -116,6 +116,11 @@ class PageCutter {
     }
     await this.#dropUnchanged(pages, group);
     return new PageNumbers(pages, someMax + 1, this.author === 'sqlite' ? count : someMax, skipped);
+  }
+
+  /** What is no SQLite database, such as a journal, has bytes in that page as in any other. */
+  #skipped(): number {
+    return this.header === undefined ? 0 : lockBytePage(this.pageBytes);
   }
 
   async #dropUnchanged(pages: PageBitmap, group: readonly number[]): Promise<void> {
