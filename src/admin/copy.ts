@@ -12,7 +12,7 @@ import type { PageStore } from '../store/page-store.js';
 import type { Change, CommitRequest, Head, NamespaceInfo, Page } from '../store/types.js';
 import { type Version, ZERO_VERSION } from '../version.js';
 import { changesBetween, pairVersions, warmUp } from './history.js';
-import { allPages, pageBatches, readSide, type Side } from './pages.js';
+import { allPages, isHole, pageBatches, readSide, type Side } from './pages.js';
 import { asWriter } from './writer.js';
 
 /** What is copied where. */
@@ -143,7 +143,8 @@ async function* changedPages(plan: CopyPlan, before: Head, change: Change, signa
     for (const [index, number] of numbers.entries()) {
       const content = contents[index]!;
       // A file that is cut inside of its last page needs that one, equal or not.
-      if (old[index]?.equals(content) && number !== pageCountOf(change)) continue;
+      const isPresent = old[index]?.equals(content) ?? (change.pages === undefined && isHole(content));
+      if (isPresent && number !== pageCountOf(change)) continue;
       yield { number, data: content.subarray(0, bytesOfPage(change, number)) };
     }
   }

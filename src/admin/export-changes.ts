@@ -19,7 +19,7 @@ import {
 } from './change-file.js';
 import { comparePages } from './compare.js';
 import { changesBetween } from './history.js';
-import { allPages, pageBatches } from './pages.js';
+import { allPages, isHole, pageBatches } from './pages.js';
 
 /** A change file on its way out. */
 export interface OutgoingChanges {
@@ -161,7 +161,11 @@ async function* pagesOf(step: Step, listed: readonly PageNumber[] | undefined): 
   if (!isListed && !isFirst && before.pageBytes === change.pageBytes) return yield* differingPages(step);
   for (const numbers of pageBatches(isListed ? listed : allPages(change))) {
     const pages = await store.readPages(namespace, change, numbers);
-    yield Buffer.concat(pages.flatMap((page, index) => encodePage(change, numbers[index]!, page)));
+    const pieces = pages.flatMap((page, index) => {
+      const number = numbers[index]!;
+      return !isListed && isHole(page) && number !== pageCountOf(change) ? [] : encodePage(change, number, page);
+    });
+    yield Buffer.concat(pieces);
   }
 }
 
@@ -170,7 +174,7 @@ async function* differingPages({ store, namespace, before, change }: Step): Asyn
   const isCut = change.sizeBytes < before.sizeBytes && change.sizeBytes % change.pageBytes !== 0;
   for await (const { number, from, to } of comparePages(sides)) {
     // Byte for byte, SQLite's counters included; a file that is cut inside of its last page needs that one, equal or not.
-    const isSame = from !== undefined && to !== undefined && from.equals(to);
+    const isSame = to !== undefined && (from?.equals(to) ?? isHole(to));
     if (to === undefined || (isSame && !(isCut && number === pageCountOf(change)))) continue;
     yield Buffer.concat(encodePage(change, number, to));
   }

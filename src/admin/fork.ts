@@ -2,13 +2,12 @@
 
 import { randomUUID } from 'node:crypto';
 import { isMvfuseError, MvfuseError } from '../errors.js';
-import { isLockBytePage } from '../sqlite/lock-bytes.js';
 import { bytesOfPage } from '../store/page-count.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Head, NamespaceId, NamespaceInfo, Page } from '../store/types.js';
 import type { Version } from '../version.js';
 import type { Progressing } from './compare.js';
-import { allPages, pageBatches } from './pages.js';
+import { allPages, isHole, pageBatches } from './pages.js';
 
 export interface ForkOf {
   readonly source: NamespaceId;
@@ -82,8 +81,7 @@ async function* copiedPages(
     signal?.throwIfAborted();
     for (const [index, page] of (await store.readPages(namespace, head, numbers)).entries()) {
       const number = numbers[index]!;
-      if (isLockBytePage(number, head.pageBytes, page)) continue;
-      yield { number, data: page.subarray(0, bytesOfPage(head, number)) };
+      if (!isHole(page)) yield { number, data: page.subarray(0, bytesOfPage(head, number)) };
     }
     done += numbers.length;
     onProgress?.({ done, total });

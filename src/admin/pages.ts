@@ -1,12 +1,13 @@
 // Reading many pages of a file, a few MiB of the largest at a time.
 
 import { isMvfuseError, MvfuseError } from '../errors.js';
-import { READ_PAGES_MAX } from '../limits.js';
+import { PAGE_BYTES_MAX, READ_PAGES_MAX } from '../limits.js';
 import { pageCountOf } from '../store/page-count.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Head, NamespaceId, PageNumber } from '../store/types.js';
 
 const BATCH_PAGES = Math.min(64, READ_PAGES_MAX);
+const ZEROS = Buffer.alloc(PAGE_BYTES_MAX);
 
 /** Cuts into pieces that are read at once. */
 export function* pageBatches(pages: Iterable<PageNumber>): Generator<PageNumber[]> {
@@ -23,6 +24,11 @@ export function* pageBatches(pages: Iterable<PageNumber>): Generator<PageNumber[
 export function* allPages(head: Head): Generator<PageNumber> {
   const count = pageCountOf(head);
   for (let page = 1; page <= count; page += 1) yield page as PageNumber;
+}
+
+/** Whether a page need not be written where nothing is: it reads as this. The page of SQLite's lock bytes is one of them. */
+export function isHole(page: Uint8Array): boolean {
+  return ZEROS.subarray(0, page.length).equals(page);
 }
 
 /** One side of a copy, with the words that name it in messages. */

@@ -3,12 +3,12 @@
 // Only pages that a commit since then may have changed are looked at, and only those that differ are written.
 
 import { readHeader, stampHeader } from '../sqlite/header.js';
-import { isLockBytePage } from '../sqlite/lock-bytes.js';
 import { bytesOfPage, pageCountOf } from '../store/page-count.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Head, NamespaceId, Page } from '../store/types.js';
 import type { Version } from '../version.js';
 import { comparePages, type Progressing } from './compare.js';
+import { isHole } from './pages.js';
 
 export interface Restored {
   /** The head afterwards. */
@@ -80,9 +80,10 @@ async function* restoredPages({ store, namespace, base, target }: Plan, options:
   // What lies past the new end inside of a page must not come back: so that page is written, changed or not.
   let isCut = target.sizeBytes < base.sizeBytes && target.sizeBytes % target.pageBytes !== 0;
   let first: Page | undefined = await firstPage(store, namespace, base, target);
-  for await (const { number, from, isSame } of comparePages(sides, options)) {
-    if (from === undefined || isLockBytePage(number, target.pageBytes, from)) continue;
-    if (isSame && !(isCut && number === last)) continue;
+  for await (const { number, from, to, isSame } of comparePages(sides, options)) {
+    if (from === undefined) continue;
+    const isPresent = isSame || (isHole(from) && (to === undefined || target.pageBytes !== base.pageBytes));
+    if (isPresent && !(isCut && number === last)) continue;
     if (number === last) isCut = false;
     if (first !== undefined) yield first;
     if (first === undefined || number !== 1) yield { number, data: from.subarray(0, bytesOfPage(target, number)) };

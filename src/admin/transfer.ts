@@ -3,11 +3,11 @@
 import { MvfuseError } from '../errors.js';
 import { WRITER_WAIT_MS_DEFAULT } from '../limits.js';
 import { HEADER_BYTES, isWhole, readHeader, stampHeader } from '../sqlite/header.js';
-import { isLockBytePage } from '../sqlite/lock-bytes.js';
-import { bytesOfPage } from '../store/page-count.js';
+import { lockBytePage } from '../sqlite/lock-bytes.js';
+import { bytesOfPage, pageCountOf } from '../store/page-count.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Commit, Head, NamespaceId, Page, PageNumber } from '../store/types.js';
-import { allPages, pageBatches } from './pages.js';
+import { allPages, isHole, pageBatches } from './pages.js';
 import { asWriter } from './writer.js';
 
 /** The file as `head` has it, in pieces that must not be changed. @throws CORRUPT naming the page */
@@ -39,10 +39,17 @@ export async function importDatabase(
   }
   return asWriter(store, namespace, lockWaitMsMax, async () => {
     const base = await store.head(namespace);
-    const pages = cutPages(pieces, start, header.pageBytes, sizeBytes);
-    const request = { namespace, base: base.version, pageBytes: header.pageBytes, sizeBytes, pages };
+    const { pageBytes } = header;
+    const replaced = pageBytes === base.pageBytes ? pageCountOf(base) : 0;
+    const pages = storedPages(cutPages(pieces, start, pageBytes, sizeBytes), replaced);
+    const request = { namespace, base: base.version, pageBytes, sizeBytes, pages };
     return (await store.commit([request]))[0]!;
   });
+}
+
+/** Without what reads as zeros anyway, past the pages that are replaced. */
+async function* storedPages(pages: AsyncIterable<Page>, replaced: number): AsyncGenerator<Page> {
+  for await (const page of pages) if (page.number <= replaced || !isHole(page.data)) yield page;
 }
 
 async function* cutPages(
@@ -60,7 +67,7 @@ async function* cutPages(
     held = held.subarray(pageBytes);
     const header = number === 1 ? readHeader(data) : undefined;
     if (header?.plain === true && header.wantsWal) stampHeader(data, header.changeCounter);
-    if (!isLockBytePage(number, pageBytes, data)) yield { number: number as PageNumber, data };
+    if (number !== lockBytePage(pageBytes)) yield { number: number as PageNumber, data };
   }
 }
 

@@ -1,5 +1,8 @@
 // The files of a mounted directory that come and go: the namespaces of the store whose names begin with its prefix, and
-// files that were created here and have no namespace yet, because nothing was committed to them.
+// files that were created here and have no namespace yet, because nothing was committed to them. A file is named by its
+// path in the mount, `dir/mydb`; a directory by its path with a slash behind it, `dir/`, and the root by nothing.
+//
+// A directory is there while there is a namespace below it. One that was made is a namespace itself, of the name `dir/`.
 //
 // The store is asked for each name, each time: another host, or a command, may have changed what it means. An object
 // stands for a namespace as long as it has a name here; who has it open keeps the object when the name goes.
@@ -29,8 +32,12 @@ export interface CatalogOptions {
   readonly mounted: (file: CatalogFile) => MountedFile;
 }
 
+/** What a directory lists. */
 export interface CatalogEntry {
+  /** In that directory. */
   readonly name: string;
+  readonly isDirectory: boolean;
+  /** Of the namespace that shows it; of a directory, of the first one below it. */
   readonly namespace: NamespaceId;
 }
 
@@ -59,15 +66,47 @@ export class Catalog {
     return info === undefined ? undefined : this.#fileOf(info, name);
   }
 
-  /** All of them, in an order that stays while others come and go. */
-  async entries(): Promise<CatalogEntry[]> {
+  /** What lies in a directory, in an order that stays while others come and go. */
+  async entries(directory: string): Promise<CatalogEntry[]> {
     const { store, prefix, admits } = this.#options;
-    const entries = [...this.#unmade].map(([name, { namespace }]) => ({ name, namespace }));
-    for (const info of prefix === undefined ? [] : await store.listNamespaces(prefix)) {
-      const name = info.name.slice(prefix!.length);
-      if (isFileName(name) && (await admits(info))) entries.push({ name, namespace: info.id });
+    const entries = new Map<string, CatalogEntry>();
+    const add = (path: string, namespace: NamespaceId): void => {
+      const rest = path.slice(directory.length);
+      const slash = rest.indexOf('/');
+      const name = slash === -1 ? rest : rest.slice(0, slash);
+      const known = entries.get(name)?.namespace ?? namespace;
+      if (isFileName(name)) {
+        entries.set(name, { name, isDirectory: slash !== -1, namespace: known < namespace ? known : namespace });
+      }
+    };
+    for (const [path, { namespace }] of this.#unmade) if (path.startsWith(directory)) add(path, namespace);
+    for (const info of prefix === undefined ? [] : await store.listNamespaces(`${prefix}${directory}`)) {
+      if (await admits(info)) add(info.name.slice(prefix!.length), info.id);
     }
-    return entries.sort((a, b) => a.namespace - b.namespace);
+    return [...entries.values()].sort((a, b) => a.namespace - b.namespace);
+  }
+
+  /** Whether a directory is there. */
+  async hasDirectory(directory: string): Promise<boolean> {
+    const { store, prefix } = this.#options;
+    if (prefix === undefined) return false;
+    for (const path of this.#unmade.keys()) if (path.startsWith(directory)) return true;
+    return store.hasNamespaces(`${prefix}${directory}`);
+  }
+
+  /** @throws EEXIST, EINVAL, ENAMETOOLONG, EACCES */
+  async makeDirectory(directory: string): Promise<void> {
+    const path = directory.slice(0, -1);
+    this.#requireNamespaceOf(path);
+    if ((await this.find(path)) !== undefined || (await this.hasDirectory(directory))) throw new RequestError('EEXIST');
+    await this.#options.store.createNamespace(`${this.#options.prefix}${directory}`);
+  }
+
+  /** @throws ENOENT, ENOTEMPTY */
+  async removeDirectory(directory: string): Promise<void> {
+    if (!(await this.hasDirectory(directory))) throw new RequestError('ENOENT');
+    if ((await this.entries(directory)).length > 0) throw new RequestError('ENOTEMPTY');
+    await this.#options.store.removeNamespace(`${this.#options.prefix}${directory}`, { force: true });
   }
 
   /** An empty file, which becomes a namespace with its first commit. @throws EINVAL, ENAMETOOLONG, EACCES */
@@ -162,7 +201,7 @@ export class Catalog {
       const database = namespaceOfFixed(name.slice(0, -JOURNAL_SUFFIX.length));
       if (database !== undefined) return `${database}${JOURNAL_SUFFIX}`;
     }
-    return prefix === undefined || !isFileName(name) ? undefined : `${prefix}${name}`;
+    return prefix === undefined || !name.split('/').every(isFileName) ? undefined : `${prefix}${name}`;
   }
 
   #requireNamespaceOf(name: string): string {
@@ -179,7 +218,7 @@ export class Catalog {
   }
 }
 
-/** Whether a file of a directory of databases may have that name: SQLite and the mount give a meaning to some. */
+/** Whether a file or directory may have that name: SQLite and the mount give a meaning to some. */
 function isFileName(name: string): boolean {
-  return name !== '' && !RESERVED.has(name) && !name.includes('/') && !/-(wal|shm|mj[0-9A-F]{9})$/.test(name);
+  return name !== '' && !RESERVED.has(name) && !/-(wal|shm|mj[0-9A-F]{9})$/.test(name);
 }

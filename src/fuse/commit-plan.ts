@@ -10,7 +10,7 @@ import { lockBytePage } from '../sqlite/lock-bytes.js';
 import type { CommitRequest, NamespaceId, Page, PageNumber } from '../store/types.js';
 import type { DatabaseVersion } from './database-version.js';
 import type { Overlay } from './overlay.js';
-import { PageBitmap } from './page-bitmap.js';
+import type { PageBitmap } from './page-bitmap.js';
 
 /** Pages compared with the base in one round of reads. */
 const COMPARE_PAGES_MAX = 64;
@@ -42,15 +42,14 @@ export async function planCommit(
   const cut = new PageCutter(base, dirty, header, pageBytes, sizeBytes, author);
   const count = Math.ceil(sizeBytes / pageBytes);
 
-  const rewritten = pageBytes !== base.head.pageBytes || base.sizeBytes === 0;
-  const numbers = rewritten ? cut.all(count) : await cut.changed(count);
+  const numbers = await cut.changed(count);
   if (numbers.size === 0 && sizeBytes === base.sizeBytes) {
     return { header, storedHeader: base.header, request: undefined };
   }
   // The stored change counter names the version, so page 1 belongs to every commit of a plain database.
   if (header?.plain === true && count > 0) numbers.add(1);
   const bytesMax = numbers.size * pageBytes;
-  // Pages of zeros that were never written count, too: page 1 may state any size.
+  // What the base shows is written anew with another page size, and takes space again.
   dirty.requireRoom(bytesMax);
   return {
     header,
@@ -59,28 +58,35 @@ export async function planCommit(
   };
 }
 
-/** The pages of a commit, ascending: some, and then all from `restFirst` to `last`, but for `skipped` (0: none). */
+/** The pages of a commit, ascending: some, and all of a run but for one; none of the others is in the run. */
 class PageNumbers {
   constructor(
     readonly some: PageBitmap,
-    readonly restFirst: number,
-    readonly last: number,
-    readonly skipped: number,
+    readonly runFirst: number,
+    readonly runLast: number,
+    readonly skipped: number | undefined,
   ) {}
 
   get size(): number {
-    const { restFirst, last, skipped } = this;
-    const rest = Math.max(0, last - restFirst + 1);
-    return this.some.size + rest - (restFirst <= skipped && skipped <= last ? 1 : 0);
+    const run = Math.max(0, this.runLast - this.runFirst + 1);
+    return this.some.size + run - (this.skipped !== undefined && this.#inRun(this.skipped) ? 1 : 0);
   }
 
   add(page: number): void {
-    if (page < this.restFirst) this.some.add(page);
+    if (!this.#inRun(page)) this.some.add(page);
   }
 
   *[Symbol.iterator](): Generator<number> {
-    yield* this.some;
-    for (let page = this.restFirst; page <= this.last; page += 1) if (page !== this.skipped) yield page;
+    let next = this.runFirst;
+    for (const page of this.some) {
+      if (page > this.runLast) for (; next <= this.runLast; next += 1) if (next !== this.skipped) yield next;
+      yield page;
+    }
+    for (; next <= this.runLast; next += 1) if (next !== this.skipped) yield next;
+  }
+
+  #inRun(page: number): boolean {
+    return this.runFirst <= page && page <= this.runLast;
   }
 }
 
@@ -94,33 +100,28 @@ class PageCutter {
     readonly author: Author,
   ) {}
 
-  /** Every page of the file. */
-  all(count: number): PageNumbers {
-    return new PageNumbers(new PageBitmap(), 1, count, this.#skipped());
-  }
-
-  /** The pages whose content is not the base's, of a file that keeps its page size. */
+  /**
+   * The pages whose content the base does not give; what reads as zeros without having been written is not stored.
+   * Only SQLite leaves the page of its lock bytes alone: in anything else those bytes are as good as any others.
+   */
   async changed(count: number): Promise<PageNumbers> {
-    const skipped = this.#skipped();
-    const baseCount = Math.ceil(this.base.sizeBytes / this.pageBytes);
+    const { base, dirty, pageBytes } = this;
+    const skipped = this.header === undefined ? undefined : lockBytePage(pageBytes);
+    // With another page size, no page of the base stands for one of these.
+    const baseCount = pageBytes === base.head.pageBytes ? Math.ceil(base.sizeBytes / pageBytes) : 0;
     // SQLite may take back a shrinking commit: then pages past the base's end are there without having been written.
-    const someMax = this.author === 'sqlite' ? Math.min(baseCount, count) : count;
-    const pages = this.dirty.pagesTouched(this.pageBytes);
+    const runLast = Math.min(count, Math.ceil(dirty.baseBytes / pageBytes));
+    const pages = dirty.pagesTouched(pageBytes, baseCount);
     let group: number[] = [];
     for (const number of pages) {
-      if (number > someMax || number === skipped) pages.delete(number);
+      if (number > count || number === skipped || (baseCount < number && number <= runLast)) pages.delete(number);
       else if (number <= baseCount) group.push(number);
       if (group.length < COMPARE_PAGES_MAX) continue;
       await this.#dropUnchanged(pages, group);
       group = [];
     }
     await this.#dropUnchanged(pages, group);
-    return new PageNumbers(pages, someMax + 1, this.author === 'sqlite' ? count : someMax, skipped);
-  }
-
-  /** What is no SQLite database, such as a journal, has bytes in that page as in any other. */
-  #skipped(): number {
-    return this.header === undefined ? 0 : lockBytePage(this.pageBytes);
+    return new PageNumbers(pages, baseCount + 1, runLast, skipped);
   }
 
   async #dropUnchanged(pages: PageBitmap, group: readonly number[]): Promise<void> {

@@ -20,7 +20,7 @@ import type { MountedFile } from './mounted-file.js';
 import { type CachePolicy, type Caller, fileAttributes, type InodeNumber, Node, type OpenMode } from './node.js';
 import { PlainAccess } from './plain-access.js';
 import { PrivateFile, type PrivateFileKind } from './private-file.js';
-import { processOf } from './process-name.js';
+import { isKilled, processOf } from './process-name.js';
 import type { SuperJournals } from './super-journals.js';
 import { Transaction } from './transaction.js';
 
@@ -28,7 +28,9 @@ export interface ConnectionOptions {
   /** Its name below `.c`, or of whom created the file another one. */
   readonly id: string;
   readonly file: MountedFile;
-  /** What the database is called where this connection finds it. */
+  /** The path in the mount under which the database was found. */
+  readonly path: string;
+  /** What it is called where this connection finds it: a journal is called the same, and `-journal`. */
   readonly name: string;
   /** Whether it lies in the mounted directory itself, not below `.c`. */
   readonly inRoot?: boolean;
@@ -50,7 +52,6 @@ export type Sibling = PrivateFile | 'absent' | 'refused';
 export class Connection {
   readonly id: string;
   readonly file: MountedFile;
-  readonly name: string;
   readonly transaction: Transaction;
   readonly database: Database;
   readonly #unlocked = new Wakeup();
@@ -76,15 +77,15 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.id = options.id;
     this.file = options.file;
-    this.name = options.name;
     this.#names = new Set([options.name]);
     this.#options = options;
     const ino = options.newInode();
     const { invalidate } = options;
     this.#cache = new KernelCache(options.file, invalidate && ((range) => invalidate(ino, range)));
-    this.#plain = new PlainAccess(options.file, this.#cache);
+    const hot = async (): Promise<boolean> => (await this.#journal()?.hot()) === true;
+    this.#plain = new PlainAccess(options.file, this.#cache, hot);
     const journal = {
-      hot: async () => (await this.#journal()?.hot()) === true,
+      hot,
       inSuperJournal: async () => (await this.superJournal()) !== undefined,
     };
     this.transaction = new Transaction(options.file, journal, this.#cache);
@@ -161,7 +162,7 @@ export class Connection {
    */
   #shownIno(): InodeNumber {
     const { linked, name } = this.file;
-    if (this.inRoot || (linked && name === this.name)) return this.database.ino;
+    if (this.inRoot || (linked && name === this.#options.path)) return this.database.ino;
     this.#movedIno ??= this.#options.newInode();
     return this.#movedIno;
   }
@@ -232,8 +233,8 @@ export class Connection {
   }
 
   /** What was written without locks is committed, if it may be a version. */
-  async flushPlain(): Promise<void> {
-    if (this.#plain.writing) await this.#plain.flush();
+  async flushPlain(deliberate: boolean): Promise<void> {
+    if (this.#plain.writing) await this.#plain.flush(deliberate);
   }
 
   /**
@@ -242,7 +243,7 @@ export class Connection {
    */
   async flush(fh: number, lockOwner: bigint, caller: Caller): Promise<void> {
     if (this.#locks.dropHandle(fh, lockOwner)) await this.#locksShrunk(false);
-    await this.flushPlain();
+    await this.flushPlain(!isKilled(caller.pid));
     if (this.inRoot) this.#closedBy(processOf(caller.pid), fh);
   }
 
@@ -374,6 +375,7 @@ export class Connection {
   /** The journal is being finalised: whatever SQLite wrote before is to stay. */
   async journalFinalised({ foreign }: PrivateFile): Promise<void> {
     await this.transaction.journalFinalised(foreign !== undefined);
+    if (this.#plain.writing) await this.#plain.journalFinalised();
     await foreign?.drop();
   }
 

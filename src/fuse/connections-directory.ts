@@ -10,6 +10,7 @@
 // `.c`. It is given out again to the same user, so that a path which was resolved once stays theirs. Only when more lie
 // unused than may be open at once, as many users leave them behind, the one closed first passes to another user.
 
+import { basename } from 'node:path';
 import { UNOPENED_CONNECTIONS_MAX } from '../limits.js';
 import type { Attributes, DirectoryEntry } from '../native/binding.js';
 import type { Usage } from '../status.js';
@@ -37,6 +38,11 @@ const ID_COUNT = 16 ** ID_DIGITS;
 /** Threads that are looked for before a new connection is made, those that came first. */
 const THREADS_LOOKED_FOR_MAX = 32;
 
+/** Where `.c` lies for a link at that path. */
+function connectionsPath(path: string): string {
+  return '../'.repeat(path.split('/').length - 1) + CONNECTIONS_DIRECTORY;
+}
+
 export interface ConnectionsOptions {
   readonly ino: InodeNumber;
   readonly access: Access;
@@ -58,8 +64,8 @@ export interface ConnectionsOptions {
 interface Issued {
   readonly owner: Owner;
   readonly file: MountedFile;
-  /** What the file was called then. */
-  readonly name: string;
+  /** The path that the file had then. */
+  readonly path: string;
 }
 
 /** A connection that was resolved and not opened yet. */
@@ -113,13 +119,13 @@ export class ConnectionsDirectory extends Node {
   async issue(file: MountedFile, caller: Caller): Promise<string> {
     const { pid, uid, gid } = caller;
     const isFresh = (await file.foreignJournal()) !== undefined;
-    const { name } = file;
-    const key = `${pid} ${uid} ${name}`;
+    const { name: path } = file;
+    const key = `${pid} ${uid} ${path}`;
     const unopened = this.#unopened.get(key);
     if (unopened !== undefined && unopened.file !== file) this.#takeBack(key, unopened);
     let id = unopened?.file === file ? unopened.id : undefined;
     if (id === undefined) {
-      const issued = { owner: { uid, gid }, file, name };
+      const issued = { owner: { uid, gid }, file, path };
       // The kernel remembers that there was no journal in those that were used before.
       if (!isFresh) id = this.#reuse(uid, file) ?? this.#reuseOfGone(uid, file) ?? this.#takeOver(issued);
       id ??= this.#newId(issued);
@@ -127,17 +133,18 @@ export class ConnectionsDirectory extends Node {
       this.#boundUnopened();
       await this.#directories.get(id)?.ownedBy(issued.owner);
     }
-    return `${CONNECTIONS_DIRECTORY}/${id}/${name}`;
+    return `${connectionsPath(path)}/${id}/${basename(path)}`;
   }
 
   /** The plain file of who creates it. */
   createInRoot(file: MountedFile, { uid, gid }: Caller): Connection {
     const owner = { uid, gid };
-    const id = `new-${this.#newId({ owner, file, name: file.name })}`;
+    const id = `new-${this.#newId({ owner, file, path: file.name })}`;
     const connection: Connection = new Connection({
       ...this.connectionOptions,
       id,
       file,
+      path: file.name,
       name: file.name,
       inRoot: true,
       owner: () => owner,
@@ -229,8 +236,8 @@ export class ConnectionsDirectory extends Node {
     if (closed === undefined) return undefined;
     // The one closed last: the kernel has most of it cached.
     const fits = (id: string): boolean => {
-      const { owner, name } = this.#issued.get(id)!;
-      return owner.uid === uid && name === file.name;
+      const { owner, path } = this.#issued.get(id)!;
+      return owner.uid === uid && path === file.name;
     };
     const id = [...closed].findLast(fits);
     if (id !== undefined) closed.delete(id);
@@ -241,7 +248,7 @@ export class ConnectionsDirectory extends Node {
   #takeOver(issued: Issued): string | undefined {
     const closed = this.#closed.get(issued.file);
     if (closed === undefined || closed.size < this.#options.openMax + UNOPENED_CONNECTIONS_MAX) return undefined;
-    const id = [...closed].find((candidate) => this.#issued.get(candidate)!.name === issued.name);
+    const id = [...closed].find((candidate) => this.#issued.get(candidate)!.path === issued.path);
     if (id === undefined) return undefined;
     closed.delete(id);
     this.#issued.set(id, issued);
@@ -274,16 +281,18 @@ export class ConnectionsDirectory extends Node {
 /** `.c/N`: one database and its journals. */
 export class ConnectionDirectory extends Node {
   readonly id: string;
+  readonly #path: string;
   readonly #name: string;
   readonly #file: MountedFile;
   #owner: Owner;
   readonly #parent: ConnectionsDirectory;
   #connection: Connection | undefined;
 
-  constructor(ino: InodeNumber, id: string, { owner, file, name }: Issued, parent: ConnectionsDirectory) {
+  constructor(ino: InodeNumber, id: string, { owner, file, path }: Issued, parent: ConnectionsDirectory) {
     super(ino);
     this.id = id;
-    this.#name = name;
+    this.#path = path;
+    this.#name = basename(path);
     this.#file = file;
     this.#owner = owner;
     this.#parent = parent;
@@ -337,6 +346,7 @@ export class ConnectionDirectory extends Node {
       ...parent.connectionOptions,
       id: this.id,
       file: this.#file,
+      path: this.#path,
       name: this.#name,
       owner: () => this.#owner,
       opened: () => parent.opened(this.id, this.#file),
@@ -358,7 +368,8 @@ export class DatabaseLink extends Node {
 
   override async attributes(): Promise<Attributes> {
     const { access, timeMs } = this.#connections.options;
-    const target = CONNECTIONS_DIRECTORY.length + ID_DIGITS + 2 + Buffer.byteLength(this.file.name);
+    const { name: path } = this.file;
+    const target = connectionsPath(path).length + ID_DIGITS + 2 + Buffer.byteLength(basename(path));
     return {
       ...directoryAttributes(this.ino, access, 0, timeMs),
       size: target,

@@ -248,7 +248,9 @@ export class Dispatcher {
         return OK;
       }
       case 'readdir': {
-        const entries = (await node.entries()).filter(({ nextOffset }) => nextOffset > request.offset);
+        const entries = (await node.entries(this.#caller(request))).filter(
+          ({ nextOffset }) => nextOffset > request.offset,
+        );
         return (session, unique) => session.replyDirectory(unique, entries, request.size);
       }
       case 'getlk':
@@ -261,10 +263,11 @@ export class Dispatcher {
         return (session, unique) => session.replyStatfs(unique, space);
       }
       case 'mkdir':
-        // unix-dotfile locks by making a directory; EPERM makes SQLite say so instead of waiting for it.
-        throw new RequestError('EPERM');
-      case 'mknod':
+        return this.#entryAnswer(await node.makeDirectory(request.name), 0);
       case 'rmdir':
+        await node.removeDirectory(request.name);
+        return OK;
+      case 'mknod':
         throw new RequestError('EACCES');
       case 'other':
         throw new RequestError(request.opcode === SYMLINK || request.opcode === LINK ? 'EPERM' : 'ENOSYS');
@@ -281,6 +284,10 @@ export class Dispatcher {
       return (session, unique) => session.replyEntry(unique, { nodeid: 0, entryTtlMs: absentTtlMs, attrTtlMs: 0 });
     }
     const { node, entryTtlMs } = 'node' in found ? found : { node: found, entryTtlMs: found.entryTtlMs };
+    return this.#entryAnswer(node, entryTtlMs);
+  }
+
+  async #entryAnswer(node: Node, entryTtlMs: number): Promise<Answer> {
     const entry = { ...(await this.#entry(node)), entryTtlMs };
     return (session, unique) => {
       this.#inodes.remember(node);

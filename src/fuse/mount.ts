@@ -141,8 +141,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
     mounted,
   });
   const isWhole = directory !== undefined;
-  const root: RootDirectory = new RootDirectory({
-    ino: ROOT_INO,
+  const root: RootDirectory = new RootDirectory(ROOT_INO, {
     access,
     timeMs,
     connections,

@@ -90,7 +90,7 @@ export abstract class Node {
   async lookup(_name: string, _caller: Caller): Promise<Node | Named | { absentTtlMs: number }> {
     throw new RequestError('ENOTDIR');
   }
-  async entries(): Promise<DirectoryEntry[]> {
+  async entries(_caller: Caller): Promise<DirectoryEntry[]> {
     throw new RequestError('ENOTDIR');
   }
   /** @param exclusive a file that exists is not to be opened */
@@ -98,6 +98,13 @@ export abstract class Node {
     throw new RequestError('EACCES');
   }
   async unlink(_name: string, _caller: Caller): Promise<void> {
+    throw new RequestError('EACCES');
+  }
+  async makeDirectory(_name: string): Promise<Node> {
+    // unix-dotfile locks by making a directory; EPERM makes SQLite say so instead of waiting for it.
+    throw new RequestError('EPERM');
+  }
+  async removeDirectory(_name: string): Promise<void> {
     throw new RequestError('EACCES');
   }
   /** @param replace whether a file that has the new name is replaced */

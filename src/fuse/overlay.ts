@@ -44,6 +44,11 @@ export class Overlay {
     return this.#sizeBytes;
   }
 
+  /** Bytes from the start of which those that were not written are the base's; all others are zeros. */
+  get baseBytes(): number {
+    return Math.min(this.#baseVisible, this.#sizeBytes);
+  }
+
   /** Bytes kept, in memory or spilled. */
   get heldBytes(): number {
     return this.#blocks.count * BLOCK_BYTES;
@@ -139,8 +144,11 @@ export class Overlay {
     return [...rangesOfPages(blocks, BLOCK_BYTES).filter(({ offset }) => offset < end), { offset: end }];
   }
 
-  /** 1-based numbers of the pages that may differ from the base, none past the end. */
-  pagesTouched(pageBytes: number): PageBitmap {
+  /**
+   * 1-based numbers of the pages that may differ from the base, none past the end.
+   * @param baseCount pages past it are zeros where nothing else is known of them
+   */
+  pagesTouched(pageBytes: number, baseCount: number): PageBitmap {
     const pages = new PageBitmap();
     const lastPage = Math.ceil(this.#sizeBytes / pageBytes);
     for (const block of this.#blocks.numbers()) {
@@ -152,7 +160,7 @@ export class Overlay {
     if (this.#baseVisible < this.#base.sizeBytes) {
       const cutTo = Math.max(this.#baseVisible, Math.min(this.#sizeBytes, this.#base.sizeBytes));
       const from = Math.floor(this.#baseVisible / pageBytes) + 1;
-      const to = Math.min(Math.ceil(cutTo / pageBytes), lastPage);
+      const to = Math.min(Math.ceil(cutTo / pageBytes), lastPage, baseCount);
       for (let page = from; page <= to; page += 1) pages.add(page);
     }
     return pages;

@@ -3,13 +3,16 @@
 // A reader sees the version that was newest when it opened the file; SQLite's own cache check (bytes 24-39) moves it
 // on. A writer holds the namespace's write lock from its first change on; what it wrote becomes one commit when it
 // closes the file and the content is a whole database, or at the latest when its last handle is gone. A database
-// that is cut off in the middle is never committed, nor is anything of which a write was refused.
+// that is cut off in the middle is never committed, nor is anything of which a write was refused. SQLite without locks
+// commits as with them: at an fsync, or when it finalises its journal; what it leaves behind with a hot journal is
+// discarded.
 
+import { PAGE_BYTES_MIN } from '../limits.js';
 import { CHANGE_COUNTER_AT, exceedsStated, HEADER_BYTES, isWhole, readHeader } from '../sqlite/header.js';
 import type { Head } from '../store/types.js';
 import type { Writer } from '../store/write-lock.js';
 import type { Version } from '../version.js';
-import { planCommit } from './commit-plan.js';
+import { type Author, planCommit } from './commit-plan.js';
 import type { DatabaseVersion } from './database-version.js';
 import { RequestError } from './errno.js';
 import { EVERYTHING, type KernelCache } from './kernel-cache.js';
@@ -36,6 +39,7 @@ export class PlainAccess implements Writer {
   /** The thread that began to write. */
   pid: number | undefined;
   readonly #cache: KernelCache;
+  readonly #journalHot: () => Promise<boolean>;
   readonly #handles = new Map<number, PlainHandle>();
   /** What handles that go through the kernel's cache read. */
   #cached: DatabaseVersion | undefined;
@@ -44,9 +48,11 @@ export class PlainAccess implements Writer {
   /** A write was refused: what there is now is part old, part new. */
   #spoiled = false;
 
-  constructor(file: MountedFile, cache: KernelCache) {
+  /** @param journalHot whether SQLite would roll back from the rollback journal beside the database */
+  constructor(file: MountedFile, cache: KernelCache, journalHot: () => Promise<boolean>) {
     this.file = file;
     this.#cache = cache;
+    this.#journalHot = journalHot;
   }
 
   get writing(): boolean {
@@ -113,7 +119,7 @@ export class PlainAccess implements Writer {
     this.#cache.filled(this.#base!.head.version);
     await this.#change(async (dirty) => {
       const at = this.#handle(fh).append ? dirty.sizeBytes : offset;
-      this.#requireRoom(dirty.heldBytes + data.length, at + data.length);
+      this.#requireRoom(dirty.heldBytes + data.length);
       await dirty.write(at, data);
     });
   }
@@ -121,29 +127,47 @@ export class PlainAccess implements Writer {
   /** @param fh undefined for truncate(2) by path, which is a commit of its own when nobody has the file open */
   async truncate(fh: number | undefined, sizeBytes: number, caller: Caller): Promise<void> {
     await this.#beginWriting(fh, caller);
-    await this.#change(async (dirty) => {
-      this.#requireRoom(dirty.heldBytes, sizeBytes);
-      await dirty.truncate(sizeBytes);
-    });
+    await this.#change((dirty) => dirty.truncate(sizeBytes));
     if (fh === undefined && !this.#anyWriter()) await this.#finish();
   }
 
   /** fsync: commits what is whole. @throws EIO for half a database, which must not become a version */
   async sync(): Promise<void> {
     if (this.#dirty?.touched !== true) return this.file.ensureMade();
-    if (!(await this.#whole()) && !(await this.#foreign())) {
+    const isSqlite = await this.#journalHot();
+    if (!isSqlite && !(await this.#whole()) && !(await this.#foreign())) {
       this.file.log.warn('fsync of an incomplete database refused: nothing is committed before it is whole');
       throw new RequestError('EIO');
     }
-    await this.#commit();
+    // SQLite cuts the file after its commit.
+    await this.#commit(isSqlite ? 'sqlite' : 'copy');
   }
 
-  /** close(2) of one descriptor: commits a database that is whole, and what neither is nor was one. */
-  async flush(): Promise<void> {
-    if (this.#dirty?.touched !== true) return;
-    // A database that is replaced is cut to nothing first.
-    const foreign = this.#base!.header === undefined && (await this.#foreign());
-    if (foreign || (await this.#whole())) await this.#commit();
+  /**
+   * close(2) of one descriptor: commits a database that is whole, and what is none.
+   * @param deliberate whether it is not that of a process that was killed
+   */
+  async flush(deliberate: boolean): Promise<void> {
+    if (!(await this.#journalHot())) await this.#commitWhole(deliberate);
+  }
+
+  /** SQLite is about to finalise its journal: with synchronous=OFF its commit. */
+  async journalFinalised(): Promise<void> {
+    await this.#commitWhole(false);
+  }
+
+  /**
+   * A database that is replaced is cut to nothing first, so of what follows something must have been written. What is left
+   * of a file that is new and no whole database is what its writer wants it to be, if that could still say so.
+   */
+  async #commitWhole(deliberate: boolean): Promise<void> {
+    const dirty = this.#dirty;
+    if (dirty?.touched !== true) return;
+    const base = this.#base!;
+    const begun = base.header === undefined || dirty.sizeBytes >= PAGE_BYTES_MIN;
+    const created = deliberate && base.sizeBytes === 0 && dirty.sizeBytes > 0;
+    const complete = created || (await this.#whole()) || (begun && (await this.#foreign()));
+    if (complete || (deliberate && (await this.#longer()))) await this.#commit('copy');
   }
 
   async release(fh: number): Promise<void> {
@@ -162,11 +186,10 @@ export class PlainAccess implements Writer {
     }
   }
 
-  /** A file that is made longer is stored with its holes. @throws ENOSPC */
-  #requireRoom(heldBytes: number, sizeBytes: number): void {
-    const bytes = Math.max(heldBytes, sizeBytes - this.#base!.sizeBytes);
-    this.#dirty!.requireRoom(bytes);
-    this.file.space.hold(this, bytes);
+  /** @throws ENOSPC */
+  #requireRoom(heldBytes: number): void {
+    this.#dirty!.requireRoom(heldBytes);
+    this.file.space.hold(this, heldBytes);
   }
 
   #handle(fh: number): PlainHandle {
@@ -249,8 +272,10 @@ export class PlainAccess implements Writer {
   async #finish(): Promise<void> {
     try {
       if (this.#spoiled) this.file.log.warn('a copy of which a write was refused is discarded');
+      else if (await this.#journalHot())
+        this.file.log.warn('a transaction without locks is discarded: it has not ended');
       else if (this.#dirty!.touched) {
-        if ((await this.#whole()) || (await this.#foreign()) || (await this.#longer())) await this.#commit();
+        if ((await this.#whole()) || (await this.#foreign()) || (await this.#longer())) await this.#commit('copy');
         else this.file.log.warn('an incomplete copy of a database is discarded: its size is not what page 1 states');
       }
     } finally {
@@ -258,8 +283,8 @@ export class PlainAccess implements Writer {
     }
   }
 
-  async #commit(): Promise<void> {
-    const plan = await planCommit(this.file.namespace, this.#base!, this.#dirty!, 'copy');
+  async #commit(author: Author): Promise<void> {
+    const plan = await planCommit(this.file.namespace, this.#base!, this.#dirty!, author);
     if (plan.request !== undefined) {
       // SQLite without locks writes the old pages back: then nothing is left to commit, and all is well again.
       if (this.#spoiled) throw new RequestError('EIO', 'a write was refused');

@@ -10,13 +10,12 @@ import { commitTransactions } from './transaction.js';
 
 /** `<any path of this mount>/.c/<connection>/<file name>`; the mount may be seen under several paths. */
 const PRIVATE_PATH = /\/\.c\/([^/]+)\/([^/]+)$/;
-const PATH = /^(.*)\/([^/]+)$/;
 
 /** Where the paths in super-journals lead. */
 export interface Locations {
   /** The connection `.c/<id>`. */
   byId(id: string): Connection | undefined;
-  /** The connection that has a journal of that name in the mounted directory itself. */
+  /** The connection that has a journal at that path in the mount, outside `.c`. */
   inRoot(name: string): Connection | undefined;
   /** The mounted directory, as this process calls it. */
   readonly mountpoint: string;
@@ -79,10 +78,10 @@ export class SuperJournals {
 
   #locate(path: string): { connection: Connection; name: string } | undefined {
     const [, id, privateName] = PRIVATE_PATH.exec(path) ?? [];
-    const [, directory, rootName] = PATH.exec(path) ?? [];
     const { byId, inRoot, mountpoint } = this.#locations;
-    const name = privateName ?? rootName;
-    const connection = id !== undefined ? byId(id) : directory === mountpoint ? inRoot(rootName!) : undefined;
-    return connection?.owns(name!) === true ? { connection, name: name! } : undefined;
+    const name = privateName ?? (path.startsWith(`${mountpoint}/`) ? path.slice(mountpoint.length + 1) : undefined);
+    if (name === undefined) return undefined;
+    const connection = id === undefined ? inRoot(name) : byId(id);
+    return connection?.owns(name) === true ? { connection, name } : undefined;
   }
 }

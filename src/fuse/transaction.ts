@@ -10,7 +10,7 @@
 // Knows nothing of locks, handles or journal files: connection.ts calls it when those say so.
 
 import { isMvfuseError } from '../errors.js';
-import { CHANGE_COUNTER_AT, HEADER_BYTES } from '../sqlite/header.js';
+import { CHANGE_COUNTER_AT, HEADER_BYTES, readHeader } from '../sqlite/header.js';
 import type { Head } from '../store/types.js';
 import type { Writer } from '../store/write-lock.js';
 import type { Version } from '../version.js';
@@ -172,7 +172,9 @@ export class Transaction implements Writer {
   async sync(): Promise<void> {
     switch (this.#phase) {
       case 'writing':
-        if (this.#dirty!.touched && !(await this.#journal.inSuperJournal())) await this.commit();
+        if (!this.#dirty!.touched || (await this.#journal.inSuperJournal())) return;
+        // SQLite syncs at the end of a rollback, too.
+        if (this.#committed || this.#base!.header === undefined || (await this.#marked())) await this.commit();
         return;
       case 'draining':
         // Without a journal file this ends SQLite's rollback: everything that it wrote since equals the base.
@@ -307,14 +309,19 @@ export class Transaction implements Writer {
     else await this.#reset();
   }
 
-  /** The commit marker: page 1 carries another change counter than the one shown. Only commits write that. */
+  /**
+   * The commit marker: page 1 carries another change counter than the one shown. Only commits write that. Where page 1
+   * is encrypted, each write of it gives other bytes; but only a commit writes it, or a rollback that has restored all.
+   */
   async #marked(): Promise<boolean> {
     const dirty = this.#dirty!;
     if (!dirty.covers(0, HEADER_BYTES - 1)) return false;
     const after = await dirty.read(0, HEADER_BYTES);
     const before = await this.#read(0, Math.min(HEADER_BYTES, this.#base!.sizeBytes));
-    const field = (bytes: Buffer): Buffer => bytes.subarray(CHANGE_COUNTER_AT, CHANGE_COUNTER_AT + 4);
-    return after.length >= HEADER_BYTES && !field(after).equals(field(before));
+    if (after.length < HEADER_BYTES) return false;
+    const clear = readHeader(before) !== undefined && readHeader(after) !== undefined;
+    const [start, end] = clear ? [CHANGE_COUNTER_AT, CHANGE_COUNTER_AT + 4] : [0, HEADER_BYTES];
+    return !after.subarray(start, end).equals(before.subarray(start, end));
   }
 
   /** The base as SQLite is shown it. */

@@ -10,11 +10,6 @@ export function lockBytePage(pageBytes: number): number {
   return Math.floor(PENDING_BYTE / pageBytes) + 1;
 }
 
-/** Whether it is that page, with nothing in it: what is no SQLite database has bytes there as anywhere. */
-export function isLockBytePage(number: number, pageBytes: number, data: Uint8Array): boolean {
-  return number === lockBytePage(pageBytes) && data.every((byte) => byte === 0);
-}
-
 /** Whether the range start..end (both included) covers any byte of first..last. */
 export function overlaps(start: number, end: number, first: number, last: number): boolean {
   return start <= last && end >= first;

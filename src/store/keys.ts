@@ -81,6 +81,11 @@ export const droppedKey = (namespace: NamespaceId): Buffer => packTuple(DROPPED,
 export const namespaceOfDroppedKey = (key: Buffer): NamespaceId => unpackTuple(key)[1] as NamespaceId;
 
 export const nameKey = (name: string): Buffer => packTuple(NAME, name);
+/** Of the names that begin with `prefix`. */
+export function nameRangeOf(prefix: string): KeyRange {
+  const begin = nameKey(prefix).subarray(0, -1);
+  return { begin, end: Buffer.concat([begin, Buffer.of(0xff)]) };
+}
 export const nameOfKey = (key: Buffer): string => unpackTuple(key)[1] as string;
 
 export const stagingKey = (namespace: NamespaceId, stage: StageId): Buffer => packTuple(STAGING, namespace, stage);

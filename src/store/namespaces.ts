@@ -4,7 +4,7 @@ import { MvfuseError } from '../errors.js';
 import type { Engine, ReadTransaction, Transaction } from '../kv/engine.js';
 import { NAMESPACE_ID_MAX, PAGE_BYTES_DEFAULT } from '../limits.js';
 import { type Version, ZERO_VERSION } from '../version.js';
-import { headKey, metaKey, nameKey, nameOfKey, nameRange, namespaceSequenceKey, watermarkKey } from './keys.js';
+import { headKey, metaKey, nameKey, nameRange, nameRangeOf, namespaceSequenceKey, watermarkKey } from './keys.js';
 import { proofInName, validateNamespaceName } from './namespace-name.js';
 import {
   decodeHead,
@@ -99,9 +99,17 @@ export function statNamespace(engine: Engine, name: string): Promise<NamespaceIn
 /** All of them, or those whose names begin with `prefix`, in the order of their names' UTF-8 bytes. */
 export function listNamespaces(engine: Engine, prefix = ''): Promise<NamespaceInfo[]> {
   return engine.read(async (transaction) => {
-    const names = await transaction.getRange(nameRange.begin, nameRange.end);
-    const wanted = names.filter(({ key }) => nameOfKey(key).startsWith(prefix));
-    return Promise.all(wanted.map(({ value }) => readInfo(transaction, decodeNamespaceId(value))));
+    const { begin, end } = nameRangeOf(prefix);
+    const names = await transaction.getRange(begin, end);
+    return Promise.all(names.map(({ value }) => readInfo(transaction, decodeNamespaceId(value))));
+  });
+}
+
+/** Whether there is a namespace whose name begins with `prefix`. */
+export function hasNamespaces(engine: Engine, prefix: string): Promise<boolean> {
+  return engine.read(async (transaction) => {
+    const { begin, end } = nameRangeOf(prefix);
+    return (await transaction.getRange(begin, end, { limit: 1 })).length > 0;
   });
 }
 

@@ -25,6 +25,7 @@ import { NamespaceHistories } from './namespace-history.js';
 import {
   changeMeta,
   createNamespace,
+  hasNamespaces,
   listNamespaces,
   readInfo,
   readMeta,
@@ -203,6 +204,11 @@ export class PageStore {
   /** Also of one that was dropped. @throws NOT_FOUND */
   statById(namespace: NamespaceId): Promise<NamespaceInfo> {
     return this.#engine.read((transaction) => readInfo(transaction, namespace));
+  }
+
+  /** Whether there is one whose name begins with `prefix`. */
+  hasNamespaces(prefix: string): Promise<boolean> {
+    return hasNamespaces(this.#engine, prefix);
   }
 
   /** All of them, or those whose names begin with `prefix`, ascending by the UTF-8 bytes of their names. */

@@ -273,7 +273,18 @@ test('files that are no databases have bytes where databases have their lock byt
   }
 });
 
-test('what cannot be a name of a database, and what a flat directory cannot hold', async () => {
+test('a damaged database that is copied in keeps its bytes, a copy that is killed leaves nothing', async () => {
+  await sqlite3(join(local, 'whole.db'), 'CREATE TABLE t(a); INSERT INTO t VALUES(zeroblob(100000))');
+  await shell('head -c 50000 $L/whole.db > $L/damaged.db; cp $L/damaged.db . && cmp $L/damaged.db damaged.db');
+  // What was there before is worth more.
+  await shell('cp $L/whole.db . && cp $L/damaged.db whole.db; sleep 0; cmp $L/whole.db whole.db');
+  const copy =
+    "import os, signal; f = open('killed.db', 'wb', 0); f.write(open(os.environ['L'] + '/damaged.db', 'rb').read())";
+  await shell(`export L; python3 -c "${copy}; os.kill(os.getpid(), signal.SIGKILL)" || test ! -s killed.db`);
+  await shell('rm -f damaged.db whole.db killed.db');
+});
+
+test('what cannot be a name of a database, and what a directory cannot hold', async () => {
   const errnos = (script: string) =>
     run('python3', ['-c', `import os, sys\nos.chdir(sys.argv[1])\n${script}`, mount.directory]);
   const attempt = `
@@ -281,8 +292,8 @@ def attempt(call):
   try: call(); print('ok')
   except OSError as error: print(os.strerror(error.errno))
 for name in ['a@b', 'a\\nb', 'x-wal', 'x-shm', 'n' * 201, '.c', 'a=b']: attempt(lambda: open(name, 'w'))
-attempt(lambda: os.mkdir('d')); attempt(lambda: os.symlink('a', 'b')); attempt(lambda: os.rename('fixed', 'b'))
-open('here', 'w').close()
+attempt(lambda: os.symlink('a', 'b')); attempt(lambda: os.rename('fixed', 'b'))
+open('here', 'w').close(); attempt(lambda: os.mkdir('here.lock')); attempt(lambda: os.mkdir('here'))
 attempt(lambda: os.link('here', 'b')); attempt(lambda: os.rename('here', 'fixed')); attempt(lambda: os.unlink('fixed'))
 attempt(lambda: os.rename('here', 'x@1')); attempt(lambda: os.open('here', os.O_CREAT | os.O_EXCL)); attempt(lambda: os.rename('none', 'b'))
 attempt(lambda: os.unlink('none')); os.unlink('here')`;
@@ -293,10 +304,55 @@ attempt(lambda: os.unlink('none')); os.unlink('here')`;
     (await errnos(attempt)).stdout.trim(),
     [
       ...[denied, invalid, denied, denied, 'File name too long', 'Is a directory', invalid],
-      ...[not, not, denied],
+      ...[not, denied, not, 'File exists'],
       ...[not, denied, denied, denied, 'File exists', 'No such file or directory', 'No such file or directory'],
     ].join('\n'),
   );
+});
+
+test('subdirectories are the slashes in the names of namespaces', async () => {
+  await mvfuse('ns', 'create', 'app/tenants/a/made.db');
+  assert.equal(await shell('ls tenants; ls tenants/a'), 'a\nmade.db');
+  await shell('mkdir -p tenants/b/deep empty');
+  const client = new Client();
+  const path = mount.path('tenants/b/deep/new.db');
+  await client.open(path);
+  await client.script('PRAGMA journal_mode=persist; CREATE TABLE t(a)');
+  await client.exec(`ATTACH '${mount.path('tenants/a/made.db')}' AS other`);
+  await client.script('BEGIN; CREATE TABLE other.t(a); INSERT INTO t VALUES(1); COMMIT');
+  assert.equal(await sqlite3(path, 'INSERT INTO t VALUES(2); SELECT sum(a) FROM t'), '3');
+  await client.kill();
+  assert.equal(await sqlite3(mount.path('tenants/a/made.db'), 'SELECT name FROM sqlite_schema'), 't');
+  assert.ok((await namespaces()).includes('app/tenants/b/deep/new.db'));
+  // A relative path from inside, and a file that moves between directories while it is open.
+  await shell(
+    'cd tenants/b/deep && cp new.db ../copy.db && cd .. && sqlite3 copy.db "INSERT INTO t VALUES(3)" && cp /etc/hostname text',
+  );
+  const other = new Client();
+  await other.open(path);
+  await shell('mv tenants/b/deep/new.db tenants/moved.db');
+  await assert.rejects(other.exec('INSERT INTO t VALUES(9)'), refused('SQLITE_READONLY_DBMOVED'));
+  await other.kill();
+  assert.equal(
+    await shell('find tenants empty | sort'),
+    'empty\ntenants\ntenants/a\ntenants/a/made.db\ntenants/b\ntenants/b/copy.db\ntenants/b/deep\ntenants/b/text\ntenants/moved.db',
+  );
+  assert.equal(await shell('sqlite3 tenants/b/copy.db "SELECT sum(a) FROM t"; cmp /etc/hostname tenants/b/text'), '6');
+  const errnos = `
+import os, errno, sys
+os.chdir(sys.argv[1])
+def attempt(call):
+  try: call(); print('ok')
+  except OSError as error: print(errno.errorcode[error.errno])
+attempt(lambda: os.rmdir('tenants')); attempt(lambda: os.mkdir('empty')); attempt(lambda: os.rename('tenants/moved.db', 'empty'))
+attempt(lambda: os.rmdir('none')); attempt(lambda: os.rename('tenants', 'other')); attempt(lambda: os.mkdir('none/a'))
+attempt(lambda: os.mkdir('tenants/moved.db')); attempt(lambda: os.open('tenants', os.O_RDWR)); attempt(lambda: os.mkdir('x-journal'))`;
+  assert.equal(
+    (await run('python3', ['-c', errnos, mount.directory])).stdout.trim(),
+    'ENOTEMPTY EEXIST EISDIR ENOENT EXDEV ENOENT EEXIST EISDIR EACCES'.replaceAll(' ', '\n'),
+  );
+  await shell('rm -r tenants; rmdir empty');
+  assert.ok(!(await files()).includes('tenants') && !(await files()).includes('empty'));
 });
 
 test('what was made is there after a restart, and what was only opened is not', async () => {

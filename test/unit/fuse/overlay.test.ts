@@ -54,7 +54,7 @@ for (const memoryBytesMax of [1 << 30, 8192, 0]) {
     }
     assert.ok((await overlay.read(0, expected.length)).equals(expected));
     for (const pageBytes of [512, 4096, 65536]) {
-      const touched = new Set(overlay.pagesTouched(pageBytes));
+      const touched = new Set(overlay.pagesTouched(pageBytes, Number.POSITIVE_INFINITY));
       for (let page = 1; (page - 1) * pageBytes < expected.length; page += 1) {
         const [from, to] = [(page - 1) * pageBytes, Math.min(page * pageBytes, expected.length)];
         const before = Buffer.alloc(to - from);
@@ -78,7 +78,19 @@ test('an untouched overlay says so', async () => {
   assert.equal(overlay.touched, false);
   await overlay.write(5000, Buffer.from('x'));
   assert.ok(overlay.touched && overlay.covers(5000, 5000) && !overlay.covers(0, 99));
-  assert.deepEqual([...overlay.pagesTouched(4096)], [2]);
+  assert.deepEqual([...overlay.pagesTouched(4096, Number.POSITIVE_INFINITY)], [2]);
+  await overlay.dispose();
+});
+
+test('past the pages of the base only what was written is touched', async () => {
+  const base = { sizeBytes: 100 * 4096, read: async (_: number, length: number) => Buffer.alloc(length, 1) };
+  const overlay = new Overlay(base, budgetOf(1 << 20, 1 << 30));
+  await overlay.truncate(10 * 4096 + 1);
+  await overlay.truncate(2 ** 48);
+  await overlay.write(2 ** 48 - 1, Buffer.from('x'));
+  assert.equal(overlay.baseBytes, 10 * 4096 + 1);
+  assert.deepEqual([...overlay.pagesTouched(4096, 12)], [11, 12, 2 ** 36]);
+  assert.deepEqual([...overlay.pagesTouched(65_536, 0)], [2 ** 32]);
   await overlay.dispose();
 });
 
@@ -106,7 +118,7 @@ test('pages are touched in ascending order, whatever the order of the writes, in
   const blocks = [70_000, 5, 33_000, 6, 1_048_576, 0, 32_767, 32_768];
   for (const block of blocks) await overlay.write(block * 4096, Buffer.alloc(4096, 1));
   const pages = blocks.sort((a, b) => a - b).map((block) => block + 1);
-  assert.deepEqual([...overlay.pagesTouched(4096)], pages);
-  assert.equal(overlay.pagesTouched(4096).size, pages.length);
+  assert.deepEqual([...overlay.pagesTouched(4096, Number.POSITIVE_INFINITY)], pages);
+  assert.equal(overlay.pagesTouched(4096, Number.POSITIVE_INFINITY).size, pages.length);
   await overlay.dispose();
 });

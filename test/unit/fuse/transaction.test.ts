@@ -166,6 +166,46 @@ test('without an fsync only a marked dirty set is committed', async () => {
   assert.notEqual((await file.head()).version, before);
 });
 
+test('a rollback that left a free page changed is synced, and no version', async () => {
+  await seed();
+  const before = (await file.head()).version;
+  const transaction = connection();
+  await transaction.becomeWriter();
+  const page = Buffer.concat(await transaction.pieces(0, PAGE));
+  await transaction.write(PAGE, Buffer.alloc(PAGE, 5));
+  await transaction.write(0, page);
+  await transaction.sync();
+  await transaction.journalFinalised(false);
+  assert.equal((await file.head()).version, before);
+  await change(transaction, 6);
+  await transaction.sync();
+  assert.notEqual((await file.head()).version, before);
+});
+
+test('without a readable page 1, it is the writing of page 1 that marks a commit', async () => {
+  const bytes = (fill: number): Buffer => Buffer.alloc(4 * 1024, fill);
+  const first = connection();
+  await first.becomeWriter();
+  await first.write(0, bytes(1));
+  await first.sync();
+  await first.end(true);
+  const before = (await file.head()).version;
+  const transaction = connection();
+  await transaction.becomeWriter();
+  // Pages of 1024 bytes, of which the second was spilled.
+  await transaction.write(1024, bytes(2).subarray(0, 1024));
+  await transaction.downgrade();
+  assert.equal((await file.head()).version, before);
+  // The bytes in the place of the change counter are the same by chance.
+  const page = bytes(3).subarray(0, 1024);
+  page.fill(1, COUNTER_AT, COUNTER_AT + 4);
+  await transaction.write(1024, bytes(4).subarray(0, 1024));
+  await transaction.write(0, page);
+  await transaction.downgrade();
+  assert.notEqual((await file.head()).version, before);
+  assert.equal(Buffer.concat(await transaction.pieces(1024, 1))[0], 4);
+});
+
 test('what a killed client wrote is discarded, commit marker or not', async () => {
   await seed();
   const before = (await file.head()).version;
