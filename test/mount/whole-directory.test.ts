@@ -262,6 +262,32 @@ test('files that are no databases keep their bytes', async () => {
   await shell('rm h');
 });
 
+test('files that are no databases have bytes where databases have their lock bytes', async () => {
+  // The lock bytes lie 1 GiB into the file; this daemon has them where SQLite's own tests have theirs.
+  const environment = { NODE_OPTIONS: `--import ${new URL('../sqlite-suite/moved-lock-bytes.js', import.meta.url)}` };
+  const moved = await TestMount.start({ namespaces: '*', environment });
+  const command = async (...args: string[]): Promise<string> => {
+    const { status, stdout, stderr } = await run(process.execPath, [MAIN, ...args, '--store', moved.storeUrl]);
+    assert.equal(status, 0, stderr);
+    return stdout;
+  };
+  try {
+    const files = `one=${moved.path('one.bin')} L=${local}/random.bin`;
+    const { status, stderr } = await run('bash', [
+      '-ec',
+      `${files}; head -c 100000 /dev/urandom >$L; cp $L $one; cmp $L $one; tail -c +2 $L >$one`,
+    ]);
+    assert.equal(status, 0, stderr);
+    const versions = JSON.parse(await command('log', 'one.bin', '--json')) as Array<{ version: string }>;
+    await command('rollback', `one.bin@${versions.at(-1)!.version}`);
+    await command('fork', 'one.bin', 'fork.bin');
+    const compared = await run('bash', ['-ec', `${files}; cmp $L $one; cmp $L ${moved.path('fork.bin')}`]);
+    assert.equal(compared.status, 0, compared.stdout);
+  } finally {
+    await moved.remove();
+  }
+});
+
 test('a damaged database that is copied in keeps its bytes, a copy that is killed leaves nothing', async () => {
   await sqlite3(join(local, 'whole.db'), 'CREATE TABLE t(a); INSERT INTO t VALUES(zeroblob(100000))');
   await shell('head -c 50000 $L/whole.db > $L/damaged.db; cp $L/damaged.db . && cmp $L/damaged.db damaged.db');

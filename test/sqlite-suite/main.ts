@@ -11,11 +11,14 @@ import { TestMount } from '../support/mounted.js';
 import { type Comparison, compare, readExpectations } from './expected.js';
 import { familyFiles, type ListedFile, readList, writeList } from './families.js';
 import { type FileResult, runFile, TIMED_OUT } from './fixture.js';
+import { LOCK_BYTES, LOCK_BYTES_USUAL, LOCK_BYTES_VARIABLE } from './lock-bytes-of-tests.js';
 import { type Outcome, outcomeLine, writeReport } from './report.js';
 
 const LOCAL_SECONDS_MAX = 120;
 /** A test that waits for round trips takes a multiple of its time on a local disk. */
 const MOUNT_SECONDS_MAX = 900;
+/** Where a test is known to wait in vain. */
+const HOPELESS_SECONDS_MAX = 30;
 /** Stores lie in memory where there is room for it: the store's syncs are not what is tested, and cost most of the time. */
 const MEMORY = '/dev/shm';
 
@@ -26,6 +29,8 @@ const { values, positionals } = parseArgs({
     local: { type: 'boolean', default: false },
     /** Runs all of the families on the local disk and lists those that pass. */
     'record-list': { type: 'boolean', default: false },
+    /** Goes on with a run that was broken off. */
+    resume: { type: 'boolean', default: false },
     /** Leaves directories and mounts' stores where they are, and says where. */
     keep: { type: 'boolean', default: false },
     jobs: { type: 'string', default: '2' },
@@ -66,7 +71,7 @@ function chooseFiles(directory: string): ListedFile[] {
 
 async function worker(): Promise<void> {
   for (let listed = queue.shift(); listed !== undefined; listed = queue.shift()) {
-    const result = local ? await runLocally(listed.file) : await runMounted(listed.file);
+    const result = (values.resume ? readResult(listed.file) : undefined) ?? (await run(listed.file));
     const groups = local ? [] : (expectations[listed.file] ?? []);
     const failures = result.failures.filter(({ test }) => !listed.failing.includes(test));
     const comparison: Comparison = compare(groups, failures);
@@ -75,6 +80,23 @@ async function worker(): Promise<void> {
     if (process.stderr.isTTY) counter.update({ done: outcomes.length, total: files.length });
     else process.stdout.write(`${outcomes.length}/${files.length} ${outcomeLine(outcome)}\n`);
   }
+}
+
+/** Each result is kept, to go on from when a run is broken off. */
+async function run(file: string): Promise<FileResult> {
+  rmSync(resultPath(file), { force: true });
+  const result = local ? await runLocally(file) : await runMounted(file);
+  writeFileSync(resultPath(file), JSON.stringify(result));
+  return result;
+}
+
+function readResult(file: string): FileResult | undefined {
+  const path = resultPath(file);
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as FileResult) : undefined;
+}
+
+function resultPath(file: string): string {
+  return join(results, `${basename(file)}.json`);
 }
 
 async function runLocally(file: string): Promise<FileResult> {
@@ -89,7 +111,10 @@ async function runLocally(file: string): Promise<FileResult> {
 
 async function runMounted(file: string): Promise<FileResult> {
   const base = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'mvfuse-suite-'));
-  const environment = { NODE_OPTIONS: `--import ${new URL('./moved-lock-bytes.js', import.meta.url)}` };
+  const environment = {
+    NODE_OPTIONS: `--import ${new URL('./moved-lock-bytes.js', import.meta.url)}`,
+    [LOCK_BYTES_VARIABLE]: String(LOCK_BYTES.get(file) ?? LOCK_BYTES_USUAL),
+  };
   const mount = await TestMount.start({ namespaces: '*', base, environment }, ['--log-level', 'warn']);
   try {
     return await runIn(file, mount.directory);
@@ -101,7 +126,9 @@ async function runMounted(file: string): Promise<FileResult> {
 }
 
 async function runIn(file: string, directory: string): Promise<FileResult> {
-  const { result, output } = await runFile(suite!, file, { directory, mounted: !local, secondsMax });
+  const waitsInVain = !local && expectations[file]?.some(({ tests }) => tests.includes(TIMED_OUT)) === true;
+  const seconds = waitsInVain ? Math.min(secondsMax, HOPELESS_SECONDS_MAX) : secondsMax;
+  const { result, output } = await runFile(suite!, file, { directory, mounted: !local, secondsMax: seconds });
   writeFileSync(join(results, `${basename(file)}.log`), output, 'latin1');
   return result;
 }

@@ -4,9 +4,9 @@
 
 import { type LoadHook, register } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
+import { LOCK_BYTES_USUAL, LOCK_BYTES_VARIABLE } from './lock-bytes-of-tests.js';
 
-/** As in tester.tcl. */
-const MOVED = '0x0001_0000';
+const MOVED = Number(process.env[LOCK_BYTES_VARIABLE] ?? LOCK_BYTES_USUAL);
 const USUAL = '0x4000_0000';
 
 export const load: LoadHook = async (url, context, nextLoad) => {
@@ -14,7 +14,7 @@ export const load: LoadHook = async (url, context, nextLoad) => {
   if (!url.endsWith('/src/sqlite/lock-bytes.js')) return loaded;
   const source = String(loaded.source);
   if (!source.includes(USUAL)) throw new Error(`${url} has no ${USUAL} to move`);
-  return { ...loaded, source: source.replace(USUAL, MOVED) };
+  return { ...loaded, source: source.replace(USUAL, String(MOVED)) };
 };
 
 if (isMainThread) register(import.meta.url);
