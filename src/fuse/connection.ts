@@ -11,6 +11,7 @@ import { isSuperJournalName } from '../sqlite/super-journal.js';
 import type { Version } from '../version.js';
 import { Wakeup } from '../wakeup.js';
 import type { Access, Owner } from './access.js';
+import { isDying } from './dying-callers.js';
 import { LockHeldError, RequestError } from './errno.js';
 import { type ExtendedAttributes, versionAttributes } from './extended-attributes.js';
 import { type ByteRange, type Invalidate, KernelCache } from './kernel-cache.js';
@@ -184,9 +185,12 @@ export class Connection {
     await (this.transaction.active ? this.transaction.sync() : this.#plain.sync());
   }
 
-  /** Every close(2) flushes, a forked child's too: locks end only for the process and handle that took them. */
-  async flush(fh: number, lockOwner: bigint): Promise<void> {
-    if (this.#locks.dropHandle(fh, lockOwner)) await this.#locksShrunk(false);
+  /**
+   * Every close(2) flushes, a forked child's too: locks end only for the process and handle that took them. SQLite gives
+   * them back before, but for vfs=unix-excl; whoever dies does not.
+   */
+  async flush(fh: number, lockOwner: bigint, caller: Caller): Promise<void> {
+    if (this.#locks.dropHandle(fh, lockOwner)) await this.#locksShrunk(isDying(caller.pid) === false);
     if (this.#plain.writing) await this.#plain.flush();
   }
 
@@ -226,7 +230,7 @@ export class Connection {
     if (this.#locks.conflict(owner, type, start, end) !== undefined) throw new LockHeldError();
     this.#locks.requireRoom();
     if (type === 'write') {
-      if (overlaps(start, end, PENDING_BYTE, SHARED_LAST)) await this.transaction.becomeWriter(lockPid);
+      if (overlaps(start, end, PENDING_BYTE, SHARED_LAST)) await this.#becomeWriter(lockPid);
     } else if (overlaps(start, end, SHARED_FIRST, SHARED_LAST)) {
       if (this.#locks.holds(SHARED_FIRST, SHARED_LAST, 'write', owner)) await this.transaction.downgrade();
       else if (this.#plain.writing) throw new LockHeldError();
@@ -234,6 +238,16 @@ export class Connection {
     }
     this.#locks.set({ owner, fh, type, start, end, pid: lockPid });
     this.#unlocked.wake();
+  }
+
+  async #becomeWriter(pid: number): Promise<void> {
+    try {
+      await this.transaction.becomeWriter(pid);
+    } catch (error) {
+      // With vfs=unix-excl the first lock is this one: refused, it leaves no snapshot behind.
+      if (!this.#locks.holds(SHARED_FIRST, SHARED_LAST)) await this.#end(true);
+      throw error;
+    }
   }
 
   /** Resolves when a lock that was refused may be free, or after `waitMsMax`. */
@@ -371,8 +385,8 @@ export class Database extends Node {
   override sync(): Promise<void> {
     return this.connection.sync();
   }
-  override flush(fh: number, lockOwner: bigint): Promise<void> {
-    return this.connection.flush(fh, lockOwner);
+  override flush(fh: number, lockOwner: bigint, caller: Caller): Promise<void> {
+    return this.connection.flush(fh, lockOwner, caller);
   }
   override release(fh: number): Promise<void> {
     return this.connection.releaseDatabase(fh);

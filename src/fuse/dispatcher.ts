@@ -225,7 +225,7 @@ export class Dispatcher {
         await node.sync(request.fh);
         return OK;
       case 'flush':
-        await node.flush(request.fh, request.lockOwner);
+        await node.flush(request.fh, request.lockOwner, this.#caller(request));
         return OK;
       case 'release':
         this.#handles -= 1;

@@ -27,14 +27,14 @@ const KILLED = 1 << 8;
 const FLAGS_AT = 6;
 const PENDING_SIGNALS_AT = 28;
 
-/** Whether a thread is on its way out; false for one that cannot be seen from here. */
-export function isDying(pid: number): boolean {
-  if (pid === 0) return false;
+/** Whether a thread is on its way out; undefined for one that cannot be seen from here. */
+export function isDying(pid: number): boolean | undefined {
+  if (pid === 0) return undefined;
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   } catch {
-    return false;
+    return undefined;
   }
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[FLAGS_AT]) & EXITING) !== 0 || (Number(fields[PENDING_SIGNALS_AT]) & KILLED) !== 0;
@@ -83,7 +83,7 @@ export class DyingCallers {
     this.#looks += 1;
     for (const { request, look, interrupted } of this.#waiting.values()) {
       if (this.#looks - look < LOOKS) break;
-      if (!(interrupted || request.op === 'flush') || !isDying(request.pid)) continue;
+      if (!(interrupted || request.op === 'flush') || isDying(request.pid) !== true) continue;
       this.#waiting.delete(request.unique);
       this.#letGo(request);
     }

@@ -100,7 +100,7 @@ export abstract class Node {
   /** Mode, owner and times are taken and not kept, as on filesystems that have none. */
   async setAttributes(_request: SetattrRequest, _caller: Caller): Promise<void> {}
   async sync(_fh: number): Promise<void> {}
-  async flush(_fh: number, _lockOwner: bigint): Promise<void> {}
+  async flush(_fh: number, _lockOwner: bigint, _caller: Caller): Promise<void> {}
   async release(_fh: number): Promise<void> {}
   /** The kernel has forgotten the node: it may be dropped. */
   forgotten(): void {}
