@@ -6,7 +6,7 @@ set -uo pipefail
 # file:package
 missing=()
 for pair in /usr/lib/python3/dist-packages/django:python3-django /usr/bin/getfattr:attr \
-  /usr/share/doc/libfaketime:libfaketime; do
+  /usr/share/doc/libfaketime:libfaketime /usr/bin/sqlcipher:sqlcipher; do
   [ -e "${pair%%:*}" ] || missing+=("${pair##*:}")
 done
 [ "${#missing[@]}" -gt 0 ] || exit 0

@@ -38,7 +38,10 @@ async function requireFills(store: PageStore, head: Head, add: number): Promise<
 
 test('keys and lists of pages give the numbers back, in order', () => {
   const keys = NUMBERS.map((page) => pageKey(1 as NamespaceId, page, ZERO_VERSION));
-  assert.deepEqual(keys.map((key) => pageOfKey(key)), NUMBERS);
+  assert.deepEqual(
+    keys.map((key) => pageOfKey(key)),
+    NUMBERS,
+  );
   assert.deepEqual([...keys].sort(Buffer.compare), keys);
   assert.deepEqual(decodePageSet(encodePageSet(NUMBERS)!), NUMBERS);
 });
