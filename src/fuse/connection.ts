@@ -22,6 +22,7 @@ import { PlainAccess } from './plain-access.js';
 import { PrivateFile } from './private-file.js';
 import type { SuperJournals } from './super-journals.js';
 import { Transaction } from './transaction.js';
+import { takeBackWal } from './wal-switch.js';
 
 export interface ConnectionOptions {
   /** Its name below `.c`. */
@@ -286,6 +287,7 @@ export class Connection {
 
   async createSibling(name: string): Promise<PrivateFile> {
     const kind = this.#kind(name);
+    if (name === `${this.file.name}-wal`) await takeBackWal(this.transaction, this.#cache);
     // -wal and -shm above all: SQLite then reports a read-only directory, and loses nothing.
     if (kind === undefined) throw new RequestError('EACCES');
     if (kind === 'journal') this.transaction.journalWritten();

@@ -15,6 +15,7 @@ import type { DirtyBudget } from './dirty-budget.js';
 import { type ByteRange, EVERYTHING, rangesOfPages } from './kernel-cache.js';
 import { commandOf } from './process-name.js';
 import type { SpaceBudget } from './space-budget.js';
+import type { WalSwitch } from './wal-switch.js';
 import type { WriterWaits } from './writer-waits.js';
 
 export interface MountedFileOptions {
@@ -55,6 +56,8 @@ export class MountedFile {
   readonly writerWaits: WriterWaits;
   readonly log: Logger;
   readonly writeLock: WriteLock;
+  /** The newest version, if SQLite may have switched to a write-ahead log with it. */
+  walSwitch: WalSwitch | undefined;
   readonly #options: MountedFileOptions;
   readonly #store: PageStore;
   readonly #nowMs: () => number;

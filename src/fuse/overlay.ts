@@ -136,6 +136,12 @@ export class Overlay {
     return false;
   }
 
+  /** Whether nothing was written at `end` or behind it. */
+  touchedOnly(end: number): boolean {
+    if (this.#blocks.count > Math.ceil(end / BLOCK_BYTES)) return false;
+    return [...this.#blocks.numbers()].every((block) => block * BLOCK_BYTES < end);
+  }
+
   /** What reads differently once this is thrown away. */
   ranges(): readonly ByteRange[] {
     if (this.#blocks.count > RANGE_BLOCKS_MAX) return EVERYTHING;

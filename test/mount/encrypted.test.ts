@@ -143,6 +143,27 @@ describe('encrypted as a whole', { skip: !existsSync(PROGRAM) && 'no sqlcipher' 
     assert.equal(await cipher(mount.path(), sql), '400\n400|80000\n10');
   });
 
+  for (const pageBytes of [1024, 65_536]) {
+    test(`a wish for a write-ahead log is taken back, pages of ${pageBytes} bytes`, async () => {
+      const options = `PRAGMA cipher_page_size=${pageBytes};`;
+      await copyIn('wal.db', SCHEMA, options);
+      const before = await cipher(mount.path(), CONTENT, options);
+      const refused = /unable to open database file/;
+      assert.match(await cipher(mount.path(), 'PRAGMA journal_mode=WAL; INSERT INTO t(x) VALUES(1)', options), refused);
+      assert.equal(await cipher(mount.path(), CONTENT, options), before);
+      // Set by one program, met by the next.
+      assert.equal(await cipher(mount.path(), 'PRAGMA journal_mode=WAL', options), 'wal');
+      assert.match(await cipher(mount.path(), CONTENT, options), refused);
+      assert.equal(await cipher(mount.path(), CONTENT, options), before);
+      await cipher(mount.path(), 'INSERT INTO t(x) VALUES(1)', options);
+      assert.equal(await cipher(mount.path(), 'SELECT max(id) FROM t', options), '401');
+      // Nobody takes anything else back by making such a file.
+      await cipher(mount.path(), 'PRAGMA user_version=5', options);
+      await run('sh', ['-c', 'touch "$(readlink -f "$1")-wal"', 'sh', mount.path()]);
+      assert.equal(await cipher(mount.path(), 'PRAGMA user_version', options), '5');
+    });
+  }
+
   for (const pragmas of ['', 'PRAGMA synchronous=OFF;', 'PRAGMA synchronous=OFF; PRAGMA journal_mode=MEMORY;']) {
     test(`a client that is killed while it writes leaves nothing half: ${pragmas}`, async () => {
       const before = await cipher(mount.path(), CONTENT);
@@ -209,5 +230,9 @@ test('with reserved bytes every byte is as on a local disk, counters too', async
     await succeed('cmp', path, mount.path('reserved'));
   }
   assert.equal(await sqlite3(mount.path('reserved'), CONTENT), await sqlite3(path, CONTENT));
+  assert.equal(await sqlite3(mount.path('reserved'), 'PRAGMA journal_mode=WAL'), 'wal');
+  await assert.rejects(sqlite3(mount.path('reserved'), CONTENT), /unable to open|readonly/);
+  assert.equal(await sqlite3(mount.path('reserved'), CONTENT), await sqlite3(path, CONTENT));
+  await sqlite3(mount.path('reserved'), 'INSERT INTO t(x) VALUES(9)');
   assert.equal((await run('od', ['-An', '-tu1', '-j20', '-N1', mount.path('reserved')])).stdout.trim(), '8');
 });
