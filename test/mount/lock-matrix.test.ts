@@ -7,9 +7,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { Client, type Row, run, sqlite3 } from '../support/client.js';
 import { TestMount } from '../support/mounted.js';
 
+const RAW_LOCKS = fileURLToPath(new URL('../../../test/support/raw-locks.py', import.meta.url));
 const SCHEMA = 'CREATE TABLE t(id INTEGER PRIMARY KEY, x); INSERT INTO t VALUES(1, 0)';
 const READ = 'SELECT x FROM t WHERE id = 1';
 const BUSY = 'SQLITE_BUSY';
@@ -20,7 +22,7 @@ let clients: Client[] = [];
 
 before(async () => {
   local = mkdtempSync(join(tmpdir(), 'mvfuse-locks-'));
-  mount = await TestMount.start({ namespaces: 'mydb=test,shared=shared' });
+  mount = await TestMount.start({ namespaces: 'mydb=test,shared=shared,raw=raw' });
 });
 
 after(async () => {
@@ -358,5 +360,55 @@ describe('as on a local disk', () => {
       assert.deepEqual(byName, own, 'by its name');
       assert.deepEqual(throughOne, expected, 'through one inode');
     });
+  }
+});
+
+/** Answers of raw-locks.py that differ on the mount, with the reason. */
+const RAW_DIFFERS: Readonly<Record<string, { readonly answer: unknown; readonly why: string }>> = {
+  'ofd, who is asked by posix': {
+    answer: ['write', 100, 10, 'this process'],
+    why: 'the kernel tells the filesystem who set it, but not that the file owns it',
+  },
+  'posix, far out': { answer: 'EFBIG', why: 'past 2^53 no byte of a database can be' },
+  'posix, after another file was closed': {
+    answer: ['EAGAIN', ['read', 0, 10, 'the parent']],
+    why: 'locks end with the file that they were set through: what POSIX has instead is a trap',
+  },
+};
+
+test('fcntl, open file description locks and flock, on one inode', async () => {
+  const path = join(local, 'raw');
+  await sqlite3(path, SCHEMA);
+  await sqlite3(mount.path('raw'), SCHEMA);
+  const ask = async (each: string): Promise<Record<string, unknown>> => {
+    const { status, stdout, stderr } = await run('python3', [RAW_LOCKS, each]);
+    assert.equal(status, 0, stderr);
+    return JSON.parse(stdout);
+  };
+  const expected = await ask(path);
+  for (const [step, { answer }] of Object.entries(RAW_DIFFERS)) {
+    assert.notDeepEqual(expected[step], answer, `${step} does not differ`);
+    expected[step] = answer;
+  }
+  assert.deepEqual(await ask(mount.path('raw')), expected);
+});
+
+test('mmap_size without the kernel’s cache: SQLite reads instead, and sees what others write', async () => {
+  const uncached = await TestMount.start({}, ['--no-kernel-cache']);
+  try {
+    await sqlite3(uncached.path(), SCHEMA);
+    const process = await opened(uncached.path());
+    await process.tell('PRAGMA mmap_size=1000000');
+    for (let i = 1; i <= 3; i += 1) {
+      assert.deepEqual(
+        await other(uncached.path(), `UPDATE t SET x = ${i}`, 'INSERT INTO t(x) VALUES(zeroblob(20000))'),
+        [[], []],
+      );
+      assert.deepEqual(await process.tellAll(READ, 'SELECT count(*) FROM t'), [[[i]], [[i + 1]]]);
+      assert.deepEqual(await process.tell('UPDATE t SET x = x WHERE id = 1'), []);
+    }
+    assert.deepEqual(await process.tell('PRAGMA integrity_check'), [['ok']]);
+  } finally {
+    await uncached.remove();
   }
 });
