@@ -137,6 +137,10 @@ test('100 GB of nearly nothing: written and read around the far end, in little m
   ];
   assert.deepEqual(await answers(mount.path(), statements), await answers(path, statements));
   await requireSameEnds(path, mount.path(), LARGE_BYTES - 100_000, 4096);
+  // Another one over it would have to write all that is cut off.
+  const { stderr } = await run('cp', ['--sparse=always', path, mount.path()]);
+  assert.match(stderr, /No space left on device/);
+  await requireSameEnds(path, mount.path(), LARGE_BYTES - 100_000, 4096);
   // A version of it, with its holes; and a file of another kind.
   const tail = ['-i', String(LARGE_BYTES - 4096), path, mount.path('mydb@-0s')];
   await succeed('cmp', ...tail);
