@@ -11,6 +11,7 @@ import { isSuperJournalName } from '../sqlite/super-journal.js';
 import type { Version } from '../version.js';
 import { Wakeup } from '../wakeup.js';
 import type { Access, Owner } from './access.js';
+import { isDying, isKilled } from './dying-callers.js';
 import { LockHeldError, RequestError } from './errno.js';
 import { type ExtendedAttributes, versionAttributes } from './extended-attributes.js';
 import { type ForeignJournal, JOURNAL_SUFFIX } from './foreign-journal.js';
@@ -20,9 +21,10 @@ import type { MountedFile } from './mounted-file.js';
 import { type CachePolicy, type Caller, fileAttributes, type InodeNumber, Node, type OpenMode } from './node.js';
 import { PlainAccess } from './plain-access.js';
 import { PrivateFile, type PrivateFileKind } from './private-file.js';
-import { isKilled, processOf } from './process-name.js';
+import { processOf } from './process-name.js';
 import type { SuperJournals } from './super-journals.js';
 import { Transaction } from './transaction.js';
+import { takeBackWal } from './wal-switch.js';
 
 export interface ConnectionOptions {
   /** Its name below `.c`, or of whom created the file another one. */
@@ -242,11 +244,12 @@ export class Connection {
   }
 
   /**
-   * Every close(2) flushes, a forked child's too: locks end only for the process and handle that took them. It waits for the
-   * answer, and not for RELEASE: who closed the file and opens it again is to see one thing from the first look at it.
+   * Every close(2) flushes, a forked child's too: locks end only for the process and handle that took them. SQLite gives
+   * them back before, but for vfs=unix-excl; whoever dies does not. The caller waits for the answer, and not for RELEASE:
+   * who closed the file and opens it again is to see one thing from the first look at it.
    */
   async flush(fh: number, lockOwner: bigint, caller: Caller): Promise<void> {
-    if (this.#locks.dropHandle(fh, lockOwner)) await this.#locksShrunk(false);
+    if (this.#locks.dropHandle(fh, lockOwner)) await this.#locksShrunk(isDying(caller.pid) === false);
     await this.flushPlain(!isKilled(caller.pid));
     if (!this.inRoot) return;
     // An empty file that was made on purpose stays; SQLite makes each one that it opens.
@@ -302,7 +305,7 @@ export class Connection {
     if (this.#locks.conflict(owner, type, start, end) !== undefined) throw new LockHeldError();
     this.#locks.requireRoom();
     if (type === 'write') {
-      if (overlaps(start, end, PENDING_BYTE, SHARED_LAST)) await this.transaction.becomeWriter(lockPid);
+      if (overlaps(start, end, PENDING_BYTE, SHARED_LAST)) await this.#becomeWriter(lockPid);
     } else if (overlaps(start, end, SHARED_FIRST, SHARED_LAST)) {
       if (this.#locks.holds(SHARED_FIRST, SHARED_LAST, 'write', owner)) await this.transaction.downgrade();
       else if (this.#plain.writing) throw new LockHeldError();
@@ -310,6 +313,16 @@ export class Connection {
     }
     this.#locks.set({ owner, fh, type, start, end, pid: lockPid });
     this.#unlocked.wake();
+  }
+
+  async #becomeWriter(pid: number): Promise<void> {
+    try {
+      await this.transaction.becomeWriter(pid);
+    } catch (error) {
+      // With vfs=unix-excl the first lock is this one: refused, it leaves no snapshot behind.
+      if (!this.#locks.holds(SHARED_FIRST, SHARED_LAST)) await this.#end(true);
+      throw error;
+    }
   }
 
   /** Resolves when a lock that was refused may be free, or after `waitMsMax`. */
@@ -365,6 +378,7 @@ export class Connection {
 
   async createSibling(name: string): Promise<PrivateFile> {
     const kind = this.#kind(name);
+    if (name === `${this.file.name}-wal`) await takeBackWal(this.transaction, this.#cache);
     // -wal and -shm above all: SQLite then reports a read-only directory, and loses nothing.
     if (kind === undefined) throw new RequestError('EACCES');
     if (kind === 'journal') this.transaction.journalWritten();

@@ -353,7 +353,7 @@ export class ConnectionDirectory extends Node {
    * the name never ceased to be there: the other file takes its place.
    */
   async #isThere(): Promise<boolean> {
-    if (this.#file.linked || this.#connection?.open === true) return true;
+    if (this.#connection?.open === true || (await this.#file.relinked())) return true;
     const file = await this.#parent.options.fileNamed(this.#path);
     if (this.#file.linked) return true;
     // The kernel may remember that there is no journal in here.
