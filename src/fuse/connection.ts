@@ -357,6 +357,10 @@ export class Connection {
     return this.#kind(name) !== undefined;
   }
 
+  siblings(): Iterable<PrivateFile> {
+    return this.#privateFiles.values();
+  }
+
   /** A file beside the database that was made here. */
   sibling(name: string): PrivateFile | undefined {
     return this.#privateFiles.get(name);

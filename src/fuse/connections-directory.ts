@@ -36,6 +36,8 @@ import { SuperJournals } from './super-journals.js';
 export const CONNECTIONS_DIRECTORY = '.c';
 const ID_DIGITS = 12;
 const ID_COUNT = 16 ** ID_DIGITS;
+/** What the symlink of a database holds. */
+const TARGET = new RegExp(`^(?:\\.\\./)*\\${CONNECTIONS_DIRECTORY}/([0-9a-f]{${ID_DIGITS}})/[^/]+$`);
 /** Threads that are looked for before a new connection is made, those that came first. */
 const THREADS_LOOKED_FOR_MAX = 32;
 
@@ -190,6 +192,12 @@ export class ConnectionsDirectory extends Node {
   /** What `.c/<id>` is for. */
   issued(id: string): Issued | undefined {
     return this.#issued.get(id);
+  }
+
+  /** The file to whose connection a symlink leads. */
+  fileOfTarget(target: string): MountedFile | undefined {
+    const [, id] = TARGET.exec(target) ?? [];
+    return id === undefined ? undefined : this.#issued.get(id)?.file;
   }
 
   /** Who resolved it comes for the file that has the name now. */

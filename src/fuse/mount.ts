@@ -43,6 +43,8 @@ export interface MountDirectory {
   readonly prefix: string;
   /** Whether a namespace may be shown that needs a secret. */
   readonly admits: (namespace: NamespaceInfo) => Promise<boolean>;
+  /** Makes a namespace that begins with a version of another one, however deep that is forked. */
+  readonly fork: (source: NamespaceId, version: Version, name: string) => Promise<NamespaceInfo>;
 }
 
 /** What a mount may take. */
@@ -139,6 +141,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
     prefix: directory?.prefix,
     namespaceOfFixed: (name) => root.namespaceOfFixed(name),
     admits: directory?.admits ?? (async () => true),
+    fork: directory?.fork ?? ((source, version, name) => store.forkNamespace(source, version, name)),
     mounted,
   });
   const isWhole = directory !== undefined;
