@@ -77,6 +77,8 @@ export class Connection {
   /** By handle: the thread that opened it. */
   readonly #handles = new Map<number, number>();
   #last: Promise<unknown> = Promise.resolve();
+  /** What the kernel takes for the size of the database until it asks again. */
+  #sizeToldBytes: number | undefined;
 
   constructor(options: ConnectionOptions) {
     this.id = options.id;
@@ -155,6 +157,7 @@ export class Connection {
     const state = transaction.active
       ? { sizeBytes: transaction.sizeBytes, timeMs: transaction.head!.timeMs }
       : await this.#plain.state();
+    this.#sizeToldBytes = state.sizeBytes;
     const { access } = this.#options;
     const shown = fileAttributes(this.#shownIno(), access, access.fileMode, state.sizeBytes, state.timeMs);
     return this.file.linked ? shown : { ...shown, nlink: 0 };
@@ -202,6 +205,16 @@ export class Connection {
     return policy;
   }
 
+  /**
+   * Whether the kernel remembers another size than the file has, and nobody would ask for it: it reads on up to there,
+   * appends there, and maps no more. SQLite asks.
+   */
+  async sizeIsStale(): Promise<boolean> {
+    if (this.#sizeToldBytes === undefined) return false;
+    const { header, sizeBytes } = await this.file.newest();
+    return header === undefined && sizeBytes !== this.#sizeToldBytes;
+  }
+
   async read(fh: number, offset: number, size: number): Promise<Buffer[]> {
     if (this.transaction.active) return this.transaction.pieces(offset, size);
     const answered = this.#cache.readUnlocked({ offset, length: size });
@@ -222,6 +235,7 @@ export class Connection {
   }
 
   async write(fh: number, offset: number, data: Buffer, caller: Caller): Promise<void> {
+    this.#sizeToldBytes = Math.max(this.#sizeToldBytes ?? 0, offset + data.length);
     if (this.transaction.writer) await this.transaction.write(offset, data);
     else if (this.#locks.empty) await this.#plain.write(fh, offset, data, caller);
     else throw new RequestError('EIO', 'written without the write lock');

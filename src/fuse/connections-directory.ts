@@ -57,6 +57,8 @@ export interface ConnectionsOptions {
   readonly invalidate: ConnectionOptions['invalidate'];
   /** Makes the kernel forget the attributes of an inode; resolves when it has. */
   readonly attributesChanged: (ino: InodeNumber) => Promise<void>;
+  /** Makes the kernel forget a name in a directory; resolves when it has. */
+  readonly nameChanged: (directory: InodeNumber, name: string) => Promise<void>;
   /** Absolute path of the mounted directory. */
   readonly mountpoint: string;
   /** What is at a path of the mount now. */
@@ -137,7 +139,9 @@ export class ConnectionsDirectory extends Node {
       id ??= this.#newId(issued);
       this.#unopened.set(key, { id, pid, file });
       this.#boundUnopened();
-      await this.#directories.get(id)?.ownedBy(issued.owner);
+      const directory = this.#directories.get(id);
+      await directory?.ownedBy(issued.owner);
+      await directory?.refreshSize();
     }
     return `${connectionsPath(path)}/${id}/${basename(path)}`;
   }
@@ -324,6 +328,11 @@ export class ConnectionDirectory extends Node {
     if (this.#owner.uid === owner.uid) return;
     this.#owner = owner;
     await this.#parent.options.attributesChanged(this.ino);
+  }
+
+  /** Is given out again: the kernel asks anew for a size that it does not have right. */
+  async refreshSize(): Promise<void> {
+    if ((await this.#connection?.sizeIsStale()) === true) await this.#parent.options.nameChanged(this.ino, this.#name);
   }
 
   override async attributes(): Promise<Attributes> {

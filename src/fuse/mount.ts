@@ -124,6 +124,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
       : undefined,
     // No range of its content.
     attributesChanged: (ino) => session!.notifyInvalidInode(ino, -1, 0),
+    nameChanged: (directory, name) => session!.notifyInvalidEntry(directory, name),
     firstId: randomBytes(6).readUIntBE(0, 6),
     mountpoint: options.mountpoint,
     fileNamed: (name) => catalog.find(name),
