@@ -128,6 +128,11 @@ export interface MountOptions {
   readonly writeBytesMax: number;
   /** Requests handed to JavaScript and not yet answered; past it nothing more is read. */
   readonly queueLengthMax: number;
+  /**
+   * Whether the kernel may keep what a directory lists until it changes it itself, or sees another mtime. Otherwise OPENDIR
+   * and RELEASEDIR are answered natively, and never come to JavaScript; when true, answer them ENOSYS.
+   */
+  readonly cachesLists: boolean;
 }
 
 /** FOPEN_* bits of an open or create answer. */

@@ -24,6 +24,13 @@ export interface NamespaceMapping {
   readonly owner: string | undefined;
 }
 
+/** What a mount shows. */
+export interface NamespaceMappings {
+  readonly files: NamespaceMapping[];
+  /** Set where all namespaces are shown whose names begin with this, under the rest of their names. */
+  readonly prefix: string | undefined;
+}
+
 /** `sqlite:` under the user's data directory. */
 export function defaultStoreUrl(environment: NodeJS.ProcessEnv = process.env): string {
   const data = environment.XDG_DATA_HOME || join(homedir(), '.local', 'share');
@@ -31,17 +38,33 @@ export function defaultStoreUrl(environment: NodeJS.ProcessEnv = process.env): s
 }
 
 /**
- * `file=namespace[@moment],…`; a lone name stands for both.
+ * `file=namespace[@moment],…`; a lone name stands for both. `*` is a directory of all namespaces, `*=prefix*` one of
+ * those whose names begin so.
  * @throws INVALID_ARGUMENT naming the part that is wrong
  */
-export function parseNamespaces(text: string): NamespaceMapping[] {
-  const mappings = text.split(',').map((part) => parseMapping(part.trim()));
+export function parseNamespaces(text: string): NamespaceMappings {
+  const parts = text.split(',').map((part) => part.trim());
+  const prefixes = parts.flatMap((part) => parsePrefix(part) ?? []);
+  if (prefixes.length > 1) throw new MvfuseError('INVALID_ARGUMENT', 'the directory "*" is given twice');
+  const files = parts.filter((part) => parsePrefix(part) === undefined).map(parseMapping);
   const seen = new Set<string>();
-  for (const { fileName } of mappings) {
+  for (const { fileName } of files) {
     if (seen.has(fileName)) throw new MvfuseError('INVALID_ARGUMENT', `the file name "${fileName}" is given twice`);
     seen.add(fileName);
   }
-  return mappings;
+  return { files, prefix: prefixes[0] };
+}
+
+/** Of `*` or `*=prefix*`; undefined for what maps one file. */
+function parsePrefix(part: string): string | undefined {
+  if (!part.startsWith('*')) return undefined;
+  const [, prefix = ''] = /^\*(?:=(.*)\*)?$/.exec(part) ?? [undefined, '*'];
+  if (prefix.includes('*')) {
+    const message = `"${part}" is no directory of namespaces: "*", or "*=prefix*" as in "*=app/*", is needed`;
+    throw new MvfuseError('INVALID_ARGUMENT', message);
+  }
+  if (prefix !== '') validateNamespaceName(prefix);
+  return prefix;
 }
 
 function parseMapping(part: string): NamespaceMapping {

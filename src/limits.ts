@@ -197,6 +197,12 @@ export const CHANGED_PAGES_MAX = 4_000_000;
 /** Pages of a stage that are read at once to see which there are. */
 export const STAGE_PAGES_READ_MAX = 256;
 
+/** How long a dropped namespace can be brought back, at least: a day, so that a mistake seen the next morning can be mended. */
+export const UNDELETE_MS = 86_400_000;
+
+/** Deleted namespaces that a message names, where the one asked for is not among them. */
+export const DROPPED_NAMED_MAX = 10;
+
 /** Keys of a deleted namespace that one transaction removes. */
 export const REMOVED_KEYS_MAX = 512;
 
@@ -221,6 +227,9 @@ export const HANDLES_PER_CONNECTION = 16;
 
 /** Locks held on one database through one path; SQLite takes at most four for each program that shares it. */
 export const LOCKS_PER_DATABASE_MAX = 4_096;
+
+/** Empty files that were created in a mount and have no namespace; past this the oldest get one. */
+export const UNMADE_FILES_MAX = 1_024;
 
 /** Connections that were resolved but never opened; past this the oldest are given to others. */
 export const UNOPENED_CONNECTIONS_MAX = 1_024;

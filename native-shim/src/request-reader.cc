@@ -143,8 +143,22 @@ int RequestReader::handle(size_t size) {
     refuse(header, refused);
     return 0;
   }
+  if (!limits_.cachesLists && handleDirectory(header)) return 0;
   keep(std::move(message));
   return 0;
+}
+
+bool RequestReader::handleDirectory(const fuse_in_header& header) {
+  if (header.opcode == FUSE_RELEASEDIR) {
+    device_.answer(header.unique, 0);
+    return true;
+  }
+  if (header.opcode != FUSE_OPENDIR) return false;
+  // Were this request not served at all (ENOSYS), the kernel would take every list for one that it may keep.
+  fuse_open_out out = {};
+  iovec pieces[2] = {{}, {&out, sizeof(out)}};
+  device_.answerWith(header.unique, pieces, 2);
+  return true;
 }
 
 int RequestReader::handleInit(const Request& request) {

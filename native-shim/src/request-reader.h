@@ -35,6 +35,8 @@ class RequestReader {
   struct Limits {
     uint32_t writeBytesMax;
     uint32_t queueLengthMax;
+    /** Whether the kernel may remember what a directory lists, as long as it is not told otherwise. */
+    bool cachesLists;
   };
   /** Gets the requests that are there; it may answer them, and close the reader. */
   using Deliver = std::function<void(std::vector<Message>&)>;
@@ -68,6 +70,8 @@ class RequestReader {
   int handle(size_t size);
   int handleInit(const Request& request);
   void refuse(const fuse_in_header& header, int error);
+  /** Lets a directory be opened and closed without asking JavaScript. Returns whether the request was that. */
+  bool handleDirectory(const fuse_in_header& header);
   void keep(Message&& message);
   void watch();
   bool isFull() const { return unansweredCount_ >= limits_.queueLengthMax; }

@@ -34,7 +34,8 @@ Session::Session(const Napi::CallbackInfo& info)
       mount_(mountedOf(info).mount),
       device_(mount_.fd),
       notifier_(device_, mailbox_),
-      reader_(device_, {mountedOf(info).options.writeBytesMax, mountedOf(info).options.queueLengthMax}) {}
+      reader_(device_, {mountedOf(info).options.writeBytesMax, mountedOf(info).options.queueLengthMax,
+                        mountedOf(info).options.cachesLists}) {}
 
 Session::~Session() {
   reader_.stop();

@@ -196,7 +196,7 @@ async function hasCopyOf(store: PageStore, { id, head }: NamespaceInfo, version:
 /** The namespace, made when it is needed: for the first version that can be committed, or for a file without any. */
 async function namespaceOf(store: PageStore, target: Target, header: ChangesHeader): Promise<NamespaceInfo> {
   if (target.info === undefined) {
-    target.info = await store.createNamespace(target.name, header.createdMs);
+    target.info = await store.createNamespace(target.name, { createdMs: header.createdMs });
     target.head = target.info.head;
     target.created = true;
     if (header.accessProof !== undefined) await store.setAccessProof(target.info.id, header.accessProof);
@@ -205,8 +205,8 @@ async function namespaceOf(store: PageStore, target: Target, header: ChangesHead
 }
 
 /** A namespace that was made for nothing. */
-async function withdraw(store: PageStore, { name }: Target): Promise<void> {
-  const removal = store.removeNamespace(name).then((id) => store.retention.purge(id));
+async function withdraw(store: PageStore, { name, info }: Target): Promise<void> {
+  const removal = store.removeNamespace(name, { id: info?.id }).then((id) => store.retention.purge(id));
   await removal.catch(() => undefined);
 }
 

@@ -94,7 +94,7 @@ export async function copyNamespace(plan: CopyPlan, observer: Observer): Promise
 
 /** Whoever mounts the copy must present the same secret. */
 async function createLike({ source, from, target, targetNamespace }: CopyPlan): Promise<NamespaceInfo> {
-  const to = await target.createNamespace(targetNamespace, from.createdMs);
+  const to = await target.createNamespace(targetNamespace, { createdMs: from.createdMs });
   const proof = await source.accessProof(from.id);
   if (proof !== undefined) await target.setAccessProof(to.id, proof);
   return to;

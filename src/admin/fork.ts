@@ -52,7 +52,7 @@ async function copyVersion(
     return await store.renameNamespace(unfinished.name, name);
   } catch (error) {
     // What cannot be removed now says by its name what it is; the first error says more.
-    const removed = store.removeNamespace(unfinished.name, { force: true });
+    const removed = store.removeNamespace(unfinished.name, { id: unfinished.id, force: true });
     await removed.then((id) => store.retention.purge(id)).catch(() => undefined);
     throw error;
   }

@@ -4,10 +4,12 @@ import { WRITER_WAIT_MS_DEFAULT } from '../limits.js';
 import { parseMoment } from '../moment.js';
 import type { MountStatus, Status } from '../status.js';
 import { requireOwner } from '../store/maintenance-lock.js';
+import type { UndeleteOptions } from '../store/naming.js';
 import type { PageStore } from '../store/page-store.js';
 import type { CollectOptions, Truncated } from '../store/retention.js';
 import type {
   Commit,
+  DroppedNamespace,
   Head,
   HeldVersion,
   LogEntry,
@@ -101,6 +103,13 @@ export interface TimePoints {
   readonly after: { readonly version: Version; readonly timeMs: number } | undefined;
 }
 
+/** How a namespace is removed for good. */
+export interface Purge {
+  /** Whether those who read it may lose it. */
+  readonly force?: boolean | undefined;
+  readonly id?: NamespaceId | undefined;
+}
+
 /**
  * Names of namespaces as they are stored; moments as in moment.ts, always without the "@". Besides what is said below all may
  * throw NOT_FOUND, GONE, INVALID_ARGUMENT, STORE_FAILED.
@@ -112,8 +121,20 @@ export interface StoreService {
   statNamespace(name: string): Promise<NamespaceDetails>;
   /** @throws ALREADY_EXISTS */
   renameNamespace(name: string, newName: string): Promise<NamespaceInfo>;
-  /** @throws CONFLICT while there are forks of it, BUSY while it is locked, or somebody reads it unless `force` */
-  deleteNamespace(name: string, options?: { readonly force?: boolean } & WorkOptions): Promise<void>;
+  /**
+   * Takes the name away; until the answer's `removedAfterMs`, at least, it can be brought back. `id` is what the name must mean.
+   * @throws BUSY while it is locked; CONFLICT when the name means another namespace
+   */
+  deleteNamespace(name: string, options?: { readonly id?: NamespaceId | undefined }): Promise<DroppedNamespace>;
+  /**
+   * Removes a namespace for good, also one that was deleted: by its name, or by name and id where several had it.
+   * @throws CONFLICT while there are forks of it; BUSY while it is locked, or somebody reads it unless `force`
+   */
+  purgeNamespace(name: string, options?: Purge & WorkOptions): Promise<void>;
+  /** The last one that was deleted by the name, or the one with the id. @throws ALREADY_EXISTS */
+  undeleteNamespace(name: string, options?: UndeleteOptions): Promise<NamespaceInfo>;
+  /** Those that can be brought back, the last one deleted first. */
+  listDeleted(prefix?: string): Promise<DroppedNamespace[]>;
   /** Undefined: the store's policy again. `name` undefined: that policy itself. */
   setRetention(name: string | undefined, policy: RetentionPolicy | undefined): Promise<void>;
   /** The store's policy. */
@@ -212,8 +233,11 @@ export function localService(store: PageStore, directory: string | undefined, da
     createNamespace: (name) => store.createNamespace(name),
     statNamespace: async (name) => store.details(await idOf(name)),
     renameNamespace: (name, newName) => store.renameNamespace(name, newName),
-    deleteNamespace: async (name, { force = false, signal } = {}) => {
-      const id = await store.removeNamespace(name, { force });
+    deleteNamespace: async (name, { id } = {}) => store.statDropped(await store.dropNamespace(name, { expected: id })),
+    undeleteNamespace: (name, options) => store.undeleteNamespace(name, options),
+    listDeleted: (prefix) => store.listDropped(prefix),
+    purgeNamespace: async (name, { force = false, id: wanted, signal } = {}) => {
+      const id = await store.removeNamespace(name, { force, id: wanted });
       await store.retention.purge(id, signal === undefined ? {} : { signal });
       await store.reclaim();
     },

@@ -72,6 +72,8 @@ export interface Served {
   readonly directory: string | undefined;
   readonly mountpoint: string;
   readonly mappings: readonly NamespaceMapping[];
+  /** Where all namespaces are mounted whose names begin with it. */
+  readonly prefix: string | undefined;
   /** The mount is put here when it is there. */
   readonly mounts: Mount[];
   readonly metrics: Metrics;
@@ -112,14 +114,15 @@ export async function startApi(options: MountOptions, token: string | undefined,
 }
 
 /** What is mounted is read here of the kernel's list: this process must not touch it. */
-function mountState({ readOnly = false }: MountOptions, { mountpoint, mappings, mounts }: Served): MountState {
+function mountState({ readOnly = false }: MountOptions, { mountpoint, mappings, prefix, mounts }: Served): MountState {
   const problem = (): string | undefined => {
     if (mounts.length === 0) return 'it is not mounted yet, or not any more';
     return isMountedOn(mountpoint) ? undefined : 'it was unmounted; programs that have files open still use it';
   };
   const live = mappings.filter(({ moment }) => moment === undefined);
   const namespaces = live.map(({ namespace: name }) => ({ name, writable: !readOnly }));
-  return { mountpoint, problem: problem(), namespaces };
+  const state = { mountpoint, problem: problem(), namespaces };
+  return prefix === undefined ? state : { ...state, prefix: { text: prefix, writable: !readOnly } };
 }
 
 function figuresOf({ store, mounts }: Served): Figures {

@@ -18,8 +18,15 @@ export async function describeNamespace(service: StoreService, details: Namespac
     ['committed', never ? 'never' : isoTime(head.timeMs)],
     ['size', `${head.sizeBytes} bytes`],
     ['page size', never ? '-' : `${head.pageBytes} bytes`],
-    ['forked from', parent && `${parent.namespace}@${parent.version}`],
-    ['forks', named(forks.map((fork) => `${fork.namespace} (from ${fork.version})`))],
+    ['forked from', parent && `${parent.namespace}@${parent.version}${parent.dropped === true ? ' (deleted)' : ''}`],
+    [
+      'forks',
+      named(
+        forks.map(
+          ({ namespace, version, dropped }) => `${namespace} (from ${version}${dropped === true ? '; deleted' : ''})`,
+        ),
+      ),
+    ],
     ['tags', named(tags.map((tag) => `${tag.name} (${tag.version})`))],
     ['retention', describePolicy(details)],
     ['oldest kept', await oldestKept(service, details)],

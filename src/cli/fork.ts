@@ -10,8 +10,8 @@ import { withWork } from './work.js';
 
 const HELP = `
 The fork shares the pages of that version until it writes its own, so it takes no time and no space, however large the
-database is. Its parent keeps the version, and cannot be deleted, as long as the fork is there. Where the parent is protected by
-an access proof, so is the fork. Its history begins now.
+database is. Its parent keeps the version as long as the fork is there, also when the parent is deleted. Where the parent is
+protected by an access proof, so is the fork. Its history begins now.
 
 Examples:
   $ mvfuse fork test experiment

@@ -53,7 +53,10 @@ export function mountCommand(): Command {
         .makeOptionMandatory(),
     )
     .addOption(
-      new Option('--namespaces <list>', 'file=namespace[@version],… : what to show, under which names')
+      new Option(
+        '--namespaces <list>',
+        'file=namespace[@version],… : what to show, under which names; * is a directory of all namespaces, in which files can be made, renamed and removed, *=prefix* one of those whose names begin so',
+      )
         .env('MVFUSE_NAMESPACES')
         .makeOptionMandatory(),
     )
@@ -92,6 +95,8 @@ export function mountCommand(): Command {
     .addHelpText(
       'after',
       '\nSizes are bytes, or end in K, M, G or T; times end in ms, s or m.\n\nExamples:\n  $ mvfuse --mountpoint ./dbs --namespaces mydb=test\n' +
+        "  $ mvfuse --mountpoint ./dbs --namespaces '*'\n" +
+        "  $ mvfuse --mountpoint ./dbs --namespaces '*=app/*'\n" +
         '  $ mvfuse --mountpoint ./dbs --namespaces mydb=test,old=test@<version> --read-only\n' +
         '  $ fusermount -u ./dbs',
     )
@@ -102,7 +107,7 @@ export function mountCommand(): Command {
 
 async function runMount(options: Options): Promise<void> {
   const log = createLogger(options.logLevel, options.logFormat);
-  const mappings = parseNamespaces(options.namespaces);
+  const { files: mappings, prefix } = parseNamespaces(options.namespaces);
   const secrets = await presentSecrets(options.accessSecretFile, (message) => log.warn(message));
   const token = apiToken(options);
   const directory = storeDirectory(options.store);
@@ -116,7 +121,7 @@ async function runMount(options: Options): Promise<void> {
     observer: metrics.storeObserver,
   });
   try {
-    const served: Served = { log, store, mountpoint, mappings, directory, mounts: [], metrics };
+    const served: Served = { log, store, mountpoint, mappings, prefix, directory, mounts: [], metrics };
     const api = await startApi(options, token, served);
     try {
       await serve(options, secrets, served);
@@ -129,7 +134,7 @@ async function runMount(options: Options): Promise<void> {
 }
 
 async function serve(options: Options, secrets: AccessSecrets, served: Served): Promise<void> {
-  const { log, store, mountpoint, mappings, directory, mounts, metrics } = served;
+  const { log, store, mountpoint, mappings, prefix, directory, mounts, metrics } = served;
   // Everything else a command does works without the addon, so it is loaded here.
   const { mountFiles } = await import('../fuse/mount.js');
   const { sendDatagram } = await import('../native/binding.js');
@@ -140,11 +145,11 @@ async function serve(options: Options, secrets: AccessSecrets, served: Served): 
   const entries: MountEntry[] = [];
   const create = options.create && !options.readOnly;
   for (const mapping of mappings) entries.push(await entryOf(store, mapping, secrets, create));
-  metrics.nameNamespaces(entries.map(({ namespace: id, namespaceName: name }) => ({ id, name })));
   const mount = await mountFiles({
     mountpoint,
     source: options.source,
     entries,
+    ...(prefix === undefined ? {} : { directory: { prefix, admits: (info) => admits(store, info, secrets) } }),
     store,
     log,
     limits: {
@@ -159,6 +164,7 @@ async function serve(options: Options, secrets: AccessSecrets, served: Served): 
     kernelCache: options.kernelCache,
     spaceDirectory: directory,
     observer: metrics.mountObserver,
+    named: (id, name) => metrics.nameNamespace(id, name),
   });
   mounts.push(mount);
   const stop = (signal: NodeJS.Signals): void => {
@@ -173,10 +179,11 @@ async function serve(options: Options, secrets: AccessSecrets, served: Served): 
       log.warn({ err: error }, 'versions that are not kept could not be removed');
     store.retention.start(options.retentionPeriod, failed);
   }
-  log.info({ mountpoint, store: options.store, files: mappings.map((mapping) => mapping.fileName) }, 'mounted');
+  const files = mappings.map((mapping) => mapping.fileName);
+  log.info({ mountpoint, store: options.store, files, ...(prefix === undefined ? {} : { prefix }) }, 'mounted');
   await tellStarter({ kind: 'mounted' });
   await manager?.ready(`Mounted on ${mountpoint}`);
-  manager?.watch(() => storeAnswers(options.store, store, mappings[0]!.namespace));
+  manager?.watch(() => storeAnswers(options.store, store, mappings[0]?.namespace ?? 'any'));
   try {
     await mount.ended;
   } finally {
@@ -211,6 +218,18 @@ async function entryOf(
   const { version } = await store.resolve(namespace.id, mapping.moment);
   // Kept as long as the store is open here.
   return { ...entry, pinned: (await store.openVersion(namespace.id, version)).head };
+}
+
+/** Whether a secret that was presented lets the namespace be shown, where one is needed. */
+async function admits(store: PageStore, info: NamespaceInfo, secrets: AccessSecrets): Promise<boolean> {
+  if (!info.isProtected) return true;
+  try {
+    secrets.require(info.name, await store.accessProof(info.id));
+    return true;
+  } catch (error) {
+    if (!isMvfuseError(error, 'ACCESS_DENIED')) throw error;
+    return false;
+  }
 }
 
 /**

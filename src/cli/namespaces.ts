@@ -2,7 +2,7 @@
 
 import { Command } from 'commander';
 import { validateNamespaceName } from '../store/namespace-name.js';
-import type { NamespaceInfo } from '../store/types.js';
+import type { DroppedNamespace, NamespaceInfo } from '../store/types.js';
 import { ZERO_VERSION } from '../version.js';
 import { proofCommand } from './access-proof.js';
 import { deleteCommand } from './delete-namespace.js';
@@ -11,6 +11,7 @@ import { settingsCommand } from './namespace-settings.js';
 import { addServiceOptions, jsonOption, type ServiceOptions } from './options.js';
 import { isoTime, print, printJson, table } from './output.js';
 import { withService } from './store-access.js';
+import { undeleteCommand } from './undelete-namespace.js';
 
 interface Options extends ServiceOptions {
   readonly json?: boolean;
@@ -24,14 +25,26 @@ export function namespacesCommand(): Command {
     .addCommand(statCommand())
     .addCommand(renameCommand())
     .addCommand(deleteCommand())
+    .addCommand(undeleteCommand())
     .addCommand(settingsCommand())
     .addCommand(proofCommand());
 }
 
 function listCommand(): Command {
-  return subcommand('list', 'every namespace, by name', ['mvfuse ns list', 'mvfuse ns list --prefix app- --json'])
+  return subcommand('list', 'every namespace, by name', [
+    'mvfuse ns list',
+    'mvfuse ns list --prefix app- --json',
+    'mvfuse ns list --deleted',
+  ])
     .option('--prefix <prefix>', 'only those whose names begin with it')
-    .action(async ({ json, prefix, ...named }: Options & { prefix?: string }) => {
+    .option('--deleted', 'those that were deleted and can be brought back, the last one first')
+    .action(async ({ json, prefix, deleted, ...named }: Options & { prefix?: string; deleted?: boolean }) => {
+      if (deleted === true) {
+        const found = await withService(named, (service) => service.listDeleted(prefix));
+        if (json) printJson(found);
+        else print(table(['NAME', 'ID', 'SIZE', 'DELETED', 'KEPT UNTIL'], found.map(deletedRow), [1, 2]));
+        return;
+      }
       const namespaces = await withService(named, (service) => service.listNamespaces(prefix));
       if (json) printJson(namespaces);
       else print(table(['NAME', 'VERSION', 'SIZE', 'COMMITTED'], namespaces.map(row), [2]));
@@ -88,6 +101,10 @@ function subcommand(name: string, description: string, examples: readonly string
     .description(description)
     .addOption(jsonOption())
     .addHelpText('after', `\nExamples:\n${examples.map((example) => `  $ ${example}`).join('\n')}`);
+}
+
+function deletedRow({ name, id, head, droppedMs, removedAfterMs }: DroppedNamespace): string[] {
+  return [name, String(id), String(head.sizeBytes), isoTime(droppedMs), isoTime(removedAfterMs)];
 }
 
 function row({ name, head }: NamespaceInfo): string[] {

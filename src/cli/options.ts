@@ -1,8 +1,10 @@
 // The options that several commands share, each with its environment variable.
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { defaultStoreUrl } from '../config.js';
+import { defaultStoreUrl, parseCount } from '../config.js';
 import { MvfuseError } from '../errors.js';
+import { NAMESPACE_ID_MAX } from '../limits.js';
+import type { NamespaceId } from '../store/types.js';
 
 /** Which store a command works on, and by way of which daemon. */
 export interface ServiceOptions {
@@ -43,6 +45,13 @@ export function storeOption(): Option {
   return new Option('--store <url>', 'where the data is: sqlite:<directory>, fdb:<cluster file> or memory:')
     .env('MVFUSE_STORE')
     .default(defaultStoreUrl(), defaultStoreUrl());
+}
+
+/** A namespace by its id, where a name is not enough. */
+export function idOption(description: string): Option {
+  return new Option('--id <id>', description).argParser(
+    checked((text) => parseCount(text, { min: 1, max: NAMESPACE_ID_MAX }) as NamespaceId),
+  );
 }
 
 export function jsonOption(): Option {

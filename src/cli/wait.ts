@@ -64,14 +64,17 @@ async function readyProblem(options: Options, namespace: string): Promise<string
     if (daemons.length === 0) return 'no daemon runs on the store';
     const asked = daemons.map((daemon) => daemon.readiness().finally(() => daemon.close()));
     const problems = (await Promise.all(asked)).map(({ checks }) => problemOf(checks, namespace));
-    return problems.every((problem) => problem !== undefined) ? problems.join('; ') : undefined;
+    if (problems.every((problem) => problem !== undefined)) return problems.join('; ');
+    return absence(options, namespace);
   } catch (error) {
     return passing(error);
   }
 }
 
 function problemOf(checks: readonly Check[], namespace: string): string | undefined {
-  const own = checks.find(({ kind, name }) => kind === 'namespace' && name === namespace);
+  const own =
+    checks.find(({ kind, name }) => kind === 'namespace' && name === namespace) ??
+    checks.find(({ prefix }) => prefix !== undefined && namespace.startsWith(prefix));
   if (own === undefined) return 'the daemon does not have it mounted';
   const general = checks.find(({ kind, ready }) => !ready && (kind === 'store' || kind === 'lease'));
   if (!own.ready) return own.reason;

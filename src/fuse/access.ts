@@ -27,8 +27,11 @@ export function snapshotMode({ fileMode }: Access): number {
   return fileMode & ~0o222;
 }
 
-/** The mounted directory: who may read databases may list it and reach them. Nobody makes files there. */
-export function directoryMode({ fileMode }: Access): number {
+/**
+ * A directory: who may read databases may list it and reach them. Where files are made and removed, who may write
+ * databases may do that, too.
+ */
+export function directoryMode({ fileMode }: Access, isWhole = false): number {
   const readers = fileMode & 0o444;
-  return readers | (readers >> 2) | (fileMode & 0o200);
+  return readers | (readers >> 2) | (fileMode & (isWhole ? 0o222 : 0o200));
 }

@@ -14,20 +14,28 @@ import type { Access, Owner } from './access.js';
 import { isDying } from './dying-callers.js';
 import { LockHeldError, RequestError } from './errno.js';
 import { type ExtendedAttributes, versionAttributes } from './extended-attributes.js';
+import { type ForeignJournal, JOURNAL_SUFFIX } from './foreign-journal.js';
 import { type ByteRange, type Invalidate, KernelCache } from './kernel-cache.js';
 import { type Lock, LockTable, type LockType } from './lock-table.js';
 import type { MountedFile } from './mounted-file.js';
 import { type CachePolicy, type Caller, fileAttributes, type InodeNumber, Node, type OpenMode } from './node.js';
 import { PlainAccess } from './plain-access.js';
-import { PrivateFile } from './private-file.js';
+import { PrivateFile, type PrivateFileKind } from './private-file.js';
+import { isKilled, processOf } from './process-name.js';
 import type { SuperJournals } from './super-journals.js';
 import { Transaction } from './transaction.js';
 import { takeBackWal } from './wal-switch.js';
 
 export interface ConnectionOptions {
-  /** Its name below `.c`. */
+  /** Its name below `.c`, or of whom created the file another one. */
   readonly id: string;
   readonly file: MountedFile;
+  /** The path in the mount under which the database was found. */
+  readonly path: string;
+  /** What it is called where this connection finds it: a journal is called the same, and `-journal`. */
+  readonly name: string;
+  /** Whether it lies in the mounted directory itself, not below `.c`. */
+  readonly inRoot?: boolean;
   /** Whose it is, and its journals: while nobody has it open, it may pass to another. */
   readonly owner: () => Owner;
   /** Whose the database is. */
@@ -53,6 +61,14 @@ export class Connection {
   readonly #plain: PlainAccess;
   readonly #cache: KernelCache;
   readonly #options: ConnectionOptions;
+  /** Every name under which it was found. */
+  readonly #names: Set<string>;
+  /** The processes that have a database in the mounted directory open, with the handles that they have not closed. */
+  readonly #processes = new Map<number, Set<number>>();
+  /** One that comes while the connection is open is for the next. */
+  #foreignSought = false;
+  /** What stat shows instead of the inode's own number once the file is not at its path any more. */
+  #movedIno: InodeNumber | undefined;
   /** What to call when the read of these bytes was answered. */
   readonly #unlockedReads = new Map<Buffer[], () => void>();
   readonly #privateFiles = new Map<string, PrivateFile>();
@@ -63,6 +79,7 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.id = options.id;
     this.file = options.file;
+    this.#names = new Set([options.name]);
     this.#options = options;
     const ino = options.newInode();
     const { invalidate } = options;
@@ -77,13 +94,23 @@ export class Connection {
     this.database = new Database(ino, this);
   }
 
+  /** Whether the database lies in the mounted directory itself. */
+  get inRoot(): boolean {
+    return this.#options.inRoot === true;
+  }
+
   get owner(): Owner {
     return this.#options.owner();
   }
 
   /** Whether a user may open the database or make and remove journals, as the directory's mode has it. */
   admits(uid: number): boolean {
-    return uid === 0 || uid === this.owner.uid;
+    return uid === 0 || uid === this.owner.uid || this.inRoot;
+  }
+
+  /** Whether a thread's process has the database in the mounted directory open, or inherited it and took a lock. */
+  isHeldBy(pid: number): boolean {
+    return this.#processes.has(pid) || this.#processes.has(processOf(pid));
   }
 
   get open(): boolean {
@@ -127,7 +154,24 @@ export class Connection {
       ? { sizeBytes: transaction.sizeBytes, timeMs: transaction.head!.timeMs }
       : await this.#plain.state();
     const { access } = this.#options;
-    return fileAttributes(this.database.ino, access, access.fileMode, state.sizeBytes, state.timeMs);
+    const shown = fileAttributes(this.#shownIno(), access, access.fileMode, state.sizeBytes, state.timeMs);
+    return this.file.linked ? shown : { ...shown, nlink: 0 };
+  }
+
+  /**
+   * Below `.c` the kernel remembers the name, whatever becomes of the file. SQLite finds out that its database was removed or
+   * renamed by another inode number at its path, so it is shown one.
+   */
+  #shownIno(): InodeNumber {
+    const { linked, name } = this.file;
+    if (this.inRoot || (linked && name === this.#options.path)) return this.database.ino;
+    this.#movedIno ??= this.#options.newInode();
+    return this.#movedIno;
+  }
+
+  /** It was found under another name, too, and journals may lie beside that. */
+  foundAs(name: string): void {
+    this.#names.add(name);
   }
 
   /** They tell of the version that is read here, else of the newest. */
@@ -137,8 +181,11 @@ export class Connection {
 
   /** Returns how the kernel is to treat what is read through the handle. */
   async openDatabase(fh: number, mode: OpenMode, caller: Caller): Promise<CachePolicy> {
+    if (!this.file.linked) throw new RequestError('ENOENT');
     const cached = this.#cache.wanted && throughCache(mode);
     const policy = cached ? this.#cache.opened(!this.open) : 'direct';
+    if (!this.open) this.#foreignSought = false;
+    if (this.inRoot) this.#heldBy(processOf(caller.pid), fh);
     this.#handles.set(fh, caller.pid);
     try {
       this.#options.opened();
@@ -183,21 +230,30 @@ export class Connection {
   }
 
   async sync(): Promise<void> {
-    await (this.transaction.active ? this.transaction.sync() : this.#plain.sync());
+    if (this.transaction.active) await this.transaction.sync();
+    else await this.#plain.sync();
+  }
+
+  /** What was written without locks is committed, if it may be a version. */
+  async flushPlain(deliberate: boolean): Promise<void> {
+    if (this.#plain.writing) await this.#plain.flush(deliberate);
   }
 
   /**
-   * Every close(2) flushes, a forked child's too: locks end only for the process and handle that took them. SQLite gives
-   * them back before, but for vfs=unix-excl; whoever dies does not.
+   * Every close(2) flushes, a forked child's too: locks end only for the process and handle that took them. It waits for the
+   * answer, and not for RELEASE: who closed the file and opens it again is to see one thing from the first look at it. SQLite
+   * gives its locks back before, but for vfs=unix-excl; whoever dies does not.
    */
   async flush(fh: number, lockOwner: bigint, caller: Caller): Promise<void> {
     if (this.#locks.dropHandle(fh, lockOwner)) await this.#locksShrunk(isDying(caller.pid) === false);
-    if (this.#plain.writing) await this.#plain.flush();
+    await this.flushPlain(!isKilled(caller.pid));
+    if (this.inRoot) this.#closedBy(processOf(caller.pid), fh);
   }
 
   async releaseDatabase(fh: number): Promise<void> {
     if (this.#locks.dropHandle(fh)) await this.#locksShrunk(false);
     this.#handles.delete(fh);
+    for (const pid of [...this.#processes.keys()]) this.#closedBy(pid, fh);
     try {
       await this.#plain.release(fh);
     } finally {
@@ -206,6 +262,16 @@ export class Connection {
         this.#options.closed();
       }
     }
+  }
+
+  #heldBy(pid: number, fh: number): void {
+    this.#processes.set(pid, (this.#processes.get(pid) ?? new Set()).add(fh));
+  }
+
+  #closedBy(pid: number, fh: number): void {
+    const handles = this.#processes.get(pid);
+    handles?.delete(fh);
+    if (handles?.size === 0) this.#processes.delete(pid);
   }
 
   /** The kernel has forgotten the connection. */
@@ -223,6 +289,7 @@ export class Connection {
   /** Sets or gives back a lock. @throws EAGAIN when it is not to be had now */
   async lock(request: LockRequest): Promise<void> {
     const { owner, fh, type, start, end, lockPid } = request;
+    if (this.inRoot && type !== 'unlock') this.#heldBy(lockPid, fh);
     if (type === 'unlock') {
       this.#locks.unlock(owner, start, end);
       await this.#locksShrunk(true);
@@ -272,44 +339,59 @@ export class Connection {
     // back after this one, and a journal whose super-journal is missing reads as committed.
     for (const file of [...this.#privateFiles.values()]) {
       const stale = file.kind === 'super-journal' ? !byRequest : await file.hot();
-      if (stale) await this.#remove(file);
+      if (stale && file.foreign === undefined) await this.#remove(file);
     }
   }
 
   // --- journals
 
-  /** A file beside the database. */
-  sibling(name: string): Sibling {
-    const file = this.#privateFiles.get(name);
-    if (file !== undefined) return file;
-    return this.#kind(name) === undefined ? 'refused' : 'absent';
+  /** Whether a journal of that name would be this connection's. */
+  owns(name: string): boolean {
+    return this.#kind(name) !== undefined;
+  }
+
+  /** A file beside the database that was made here. */
+  sibling(name: string): PrivateFile | undefined {
+    return this.#privateFiles.get(name);
+  }
+
+  /** A file beside the database. A journal that was put there by somebody else lies beside it as long as it is hot. */
+  async lookupSibling(name: string): Promise<Sibling> {
+    const known = this.#privateFiles.get(name);
+    if (known !== undefined && known.foreign === undefined) return known;
+    const kind = this.#kind(name);
+    if (kind !== 'journal' || this.inRoot) return kind === undefined ? 'refused' : 'absent';
+    if (known === undefined && this.#foreignSought) return 'absent';
+    this.#foreignSought = true;
+    const foreign = await this.file.foreignJournal();
+    if (known?.foreign !== undefined && known.foreign.identity === foreign?.identity) return known;
+    if (known !== undefined) await this.#remove(known);
+    return foreign === undefined ? 'absent' : this.#add(name, kind, foreign);
   }
 
   async createSibling(name: string): Promise<PrivateFile> {
     const kind = this.#kind(name);
-    if (name === `${this.file.name}-wal`) await takeBackWal(this.transaction, this.#cache);
+    if ([...this.#names].some((database) => name === `${database}-wal`))
+      await takeBackWal(this.transaction, this.#cache);
     // -wal and -shm above all: SQLite then reports a read-only directory, and loses nothing.
     if (kind === undefined) throw new RequestError('EACCES');
     if (kind === 'journal') this.transaction.journalWritten();
-    const existing = this.#privateFiles.get(name);
-    if (existing !== undefined) return existing;
-    const file = new PrivateFile(this.#options.newInode(), this, name, kind);
-    this.#privateFiles.set(name, file);
-    return file;
+    return this.#privateFiles.get(name) ?? this.#add(name, kind);
   }
 
   async unlinkSibling(name: string): Promise<void> {
     const file = this.#privateFiles.get(name);
     if (file === undefined) throw new RequestError('ENOENT');
-    if (file.kind === 'journal') await this.journalFinalised();
+    if (file.kind === 'journal') await this.journalFinalised(file);
     else await this.#options.superJournals.commit(file);
     await this.#remove(file);
   }
 
-  /** The rollback journal is about to be finalised. */
-  async journalFinalised(): Promise<void> {
-    await this.transaction.journalFinalised();
+  /** The journal is being finalised: whatever SQLite wrote before is to stay. */
+  async journalFinalised({ foreign }: PrivateFile): Promise<void> {
+    await this.transaction.journalFinalised(foreign !== undefined);
     if (this.#plain.writing) await this.#plain.journalFinalised();
+    await foreign?.drop();
   }
 
   /** The live super-journal that the rollback journal names. */
@@ -326,12 +408,21 @@ export class Connection {
   }
 
   #journal(): PrivateFile | undefined {
-    return this.#privateFiles.get(`${this.file.name}-journal`);
+    return [...this.#privateFiles.values()].find(({ kind }) => kind === 'journal');
   }
 
-  #kind(name: string): 'journal' | 'super-journal' | undefined {
-    if (name === `${this.file.name}-journal`) return 'journal';
-    return isSuperJournalName(name, this.file.name) ? 'super-journal' : undefined;
+  #kind(name: string): PrivateFileKind | undefined {
+    for (const database of this.#names) {
+      if (name === `${database}${JOURNAL_SUFFIX}`) return 'journal';
+      if (isSuperJournalName(name, database)) return 'super-journal';
+    }
+    return undefined;
+  }
+
+  #add(name: string, kind: PrivateFileKind, foreign?: ForeignJournal): PrivateFile {
+    const file = new PrivateFile(this.#options.newInode(), this, { name, kind, foreign });
+    this.#privateFiles.set(name, file);
+    return file;
   }
 
   async #remove(file: PrivateFile): Promise<void> {
@@ -344,8 +435,8 @@ export class Connection {
  * SQLite's own files: what only reads or only writes (cp, cat) mostly works without locks, and must see one version for
  * as long as it has the file open.
  */
-function throughCache({ readable, writable }: OpenMode): boolean {
-  return readable && writable;
+function throughCache({ readable, writable, append }: OpenMode): boolean {
+  return readable && writable && !append;
 }
 
 /** The inode of a connection's database. */
@@ -392,5 +483,9 @@ export class Database extends Node {
   }
   override release(fh: number): Promise<void> {
     return this.connection.releaseDatabase(fh);
+  }
+  /** Of a database below `.c` its directory hears that. */
+  override forgotten(): void {
+    if (this.connection.inRoot) this.connection.forget();
   }
 }

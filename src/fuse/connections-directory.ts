@@ -10,15 +10,25 @@
 // `.c`. It is given out again to the same user, so that a path which was resolved once stays theirs. Only when more lie
 // unused than may be open at once, as many users leave them behind, the one closed first passes to another user.
 
+import { basename } from 'node:path';
 import { UNOPENED_CONNECTIONS_MAX } from '../limits.js';
 import type { Attributes, DirectoryEntry } from '../native/binding.js';
 import type { Usage } from '../status.js';
 import type { Access, Owner } from './access.js';
 import { Connection, type ConnectionOptions } from './connection.js';
+import { Creators } from './creators.js';
 import { LimitError, RequestError } from './errno.js';
 import type { MountedFile } from './mounted-file.js';
-import { type Caller, directoryAttributes, type InodeNumber, Node, S_IFDIR, S_IFLNK, TTL_LONG_MS } from './node.js';
-import type { PrivateFile } from './private-file.js';
+import {
+  type Caller,
+  type Created,
+  directoryAttributes,
+  type InodeNumber,
+  Node,
+  S_IFDIR,
+  S_IFLNK,
+  TTL_LONG_MS,
+} from './node.js';
 import { isGone } from './process-name.js';
 import { SuperJournals } from './super-journals.js';
 
@@ -27,6 +37,11 @@ const ID_DIGITS = 12;
 const ID_COUNT = 16 ** ID_DIGITS;
 /** Threads that are looked for before a new connection is made, those that came first. */
 const THREADS_LOOKED_FOR_MAX = 32;
+
+/** Where `.c` lies for a link at that path. */
+function connectionsPath(path: string): string {
+  return '../'.repeat(path.split('/').length - 1) + CONNECTIONS_DIRECTORY;
+}
 
 export interface ConnectionsOptions {
   readonly ino: InodeNumber;
@@ -39,17 +54,25 @@ export interface ConnectionsOptions {
   readonly invalidate: ConnectionOptions['invalidate'];
   /** Makes the kernel forget the attributes of an inode; resolves when it has. */
   readonly attributesChanged: (ino: InodeNumber) => Promise<void>;
-  readonly fileNamed: (name: string) => MountedFile | undefined;
+  /** Absolute path of the mounted directory. */
+  readonly mountpoint: string;
   /** Connections that may be open at once. */
   readonly openMax: number;
+}
+
+/** What `.c/N` was given out for. */
+interface Issued {
+  readonly owner: Owner;
+  readonly file: MountedFile;
+  /** The path that the file had then. */
+  readonly path: string;
 }
 
 /** A connection that was resolved and not opened yet. */
 interface Unopened {
   readonly id: string;
   readonly pid: number;
-  readonly uid: number;
-  readonly fileName: string;
+  readonly file: MountedFile;
 }
 
 export class ConnectionsDirectory extends Node {
@@ -57,18 +80,25 @@ export class ConnectionsDirectory extends Node {
   #nextId: number;
   readonly #directories = new Map<string, ConnectionDirectory>();
   readonly #open = new Set<string>();
-  /** Of every connection that was ever given out. */
-  readonly #owners = new Map<string, Owner>();
-  /** By thread, user and file. */
+  /** Every connection that was given out and may be asked for. */
+  readonly #issued = new Map<string, Issued>();
+  /** By thread, user and name. */
   readonly #unopened = new Map<string, Unopened>();
-  /** By file: connections that nobody has open, to be given out again, and their users; the one closed last is last. */
-  readonly #closed = new Map<string, Map<string, number>>();
-  readonly superJournals = new SuperJournals((id) => this.#directories.get(id)?.connection);
+  /** By file: connections that nobody has open, to be given out again; the one closed last is last. */
+  readonly #closed = new Map<MountedFile, Set<string>>();
+  /** Those of who creates a file. */
+  readonly creators = new Creators();
+  readonly superJournals: SuperJournals;
 
   constructor(options: ConnectionsOptions) {
     super(options.ino);
     this.#options = options;
     this.#nextId = options.firstId;
+    this.superJournals = new SuperJournals({
+      byId: (id) => this.#directories.get(id)?.connection,
+      inRoot: (name) => this.creators.withJournal(name),
+      mountpoint: options.mountpoint,
+    });
   }
 
   get options(): ConnectionsOptions {
@@ -82,40 +112,88 @@ export class ConnectionsDirectory extends Node {
   /** Every connection that the kernel knows. */
   *connections(): Generator<Connection> {
     for (const directory of this.#directories.values()) if (directory.connection) yield directory.connection;
+    yield* this.creators.connections();
   }
 
   /** The target of the database's symlink for this caller. */
   async issue(file: MountedFile, caller: Caller): Promise<string> {
     const { pid, uid, gid } = caller;
-    const key = `${pid} ${uid} ${file.name}`;
-    let id = this.#unopened.get(key)?.id;
+    const isFresh = (await file.foreignJournal()) !== undefined;
+    const { name: path } = file;
+    const key = `${pid} ${uid} ${path}`;
+    const unopened = this.#unopened.get(key);
+    if (unopened !== undefined && unopened.file !== file) this.#takeBack(key, unopened);
+    let id = unopened?.file === file ? unopened.id : undefined;
     if (id === undefined) {
-      const owner = { uid, gid };
-      id = this.#reuse(uid, file.name) ?? this.#reuseOfGone(uid, file.name);
-      id ??= this.#takeOver(file.name, owner) ?? this.#newId(owner);
-      this.#unopened.set(key, { id, pid, uid, fileName: file.name });
+      const issued = { owner: { uid, gid }, file, path };
+      // The kernel remembers that there was no journal in those that were used before.
+      if (!isFresh) id = this.#reuse(uid, file) ?? this.#reuseOfGone(uid, file) ?? this.#takeOver(issued);
+      id ??= this.#newId(issued);
+      this.#unopened.set(key, { id, pid, file });
       this.#boundUnopened();
-      await this.#directories.get(id)?.ownedBy(owner);
+      await this.#directories.get(id)?.ownedBy(issued.owner);
     }
-    return `${CONNECTIONS_DIRECTORY}/${id}/${file.name}`;
+    return `${connectionsPath(path)}/${id}/${basename(path)}`;
+  }
+
+  /** The plain file of who creates it. */
+  createInRoot(file: MountedFile, { uid, gid }: Caller): Connection {
+    const owner = { uid, gid };
+    const id = `new-${this.#newId({ owner, file, path: file.name })}`;
+    const connection: Connection = new Connection({
+      ...this.connectionOptions,
+      id,
+      file,
+      path: file.name,
+      name: file.name,
+      inRoot: true,
+      owner: () => owner,
+      opened: () => this.#count(id),
+      closed: () => {
+        this.#open.delete(id);
+        this.creators.delete(connection);
+      },
+    });
+    this.creators.add(connection);
+    return connection;
+  }
+
+  /** What all connections have in common. */
+  get connectionOptions(): Pick<ConnectionOptions, 'access' | 'newInode' | 'invalidate' | 'superJournals'> {
+    const { access, newInode, invalidate } = this.#options;
+    return { access, newInode, invalidate, superJournals: this.superJournals };
   }
 
   /** The connection is in use: the next resolution gets another one. @throws ENFILE when too many are */
-  opened(id: string, fileName: string): void {
+  opened(id: string, file: MountedFile): void {
     for (const [key, issued] of this.#unopened) if (issued.id === id) this.#unopened.delete(key);
-    this.#closed.get(fileName)?.delete(id);
+    this.#closed.get(file)?.delete(id);
+    this.#count(id);
+  }
+
+  closed(id: string, file: MountedFile): void {
+    this.#open.delete(id);
+    // Nobody comes for a file that is gone.
+    if (!file.linked) {
+      this.#closed.delete(file);
+      return;
+    }
+    const closed = this.#closed.get(file) ?? new Set<string>();
+    closed.delete(id);
+    this.#closed.set(file, closed.add(id));
+  }
+
+  /** What `.c/<id>` is for. */
+  issued(id: string): Issued | undefined {
+    return this.#issued.get(id);
+  }
+
+  #count(id: string): void {
     const { openMax } = this.#options;
     if (!this.#open.has(id) && this.#open.size >= openMax) {
       throw new LimitError('ENFILE', 'open connections', '--max-connections', openMax);
     }
     this.#open.add(id);
-  }
-
-  closed(id: string, fileName: string): void {
-    this.#open.delete(id);
-    const closed = this.#closed.get(fileName) ?? new Map<string, number>();
-    closed.delete(id);
-    this.#closed.set(fileName, closed.set(id, this.#owners.get(id)!.uid));
   }
 
   override async attributes(): Promise<Attributes> {
@@ -125,9 +203,9 @@ export class ConnectionsDirectory extends Node {
   override async lookup(name: string): Promise<Node | { absentTtlMs: number }> {
     const known = this.#directories.get(name);
     if (known !== undefined) return known;
-    const owner = this.#owners.get(name);
-    if (owner === undefined) return { absentTtlMs: 0 };
-    const directory = new ConnectionDirectory(this.#options.newInode(), name, owner, this);
+    const issued = this.#issued.get(name);
+    if (issued === undefined) return { absentTtlMs: 0 };
+    const directory = new ConnectionDirectory(this.#options.newInode(), name, issued, this);
     this.#directories.set(name, directory);
     return directory;
   }
@@ -146,46 +224,50 @@ export class ConnectionsDirectory extends Node {
     this.#directories.delete(id);
   }
 
-  #newId(owner: Owner): string {
+  #newId(issued: Issued): string {
     const id = (this.#nextId % ID_COUNT).toString(16).padStart(ID_DIGITS, '0');
     this.#nextId += 1;
-    this.#owners.set(id, owner);
+    this.#issued.set(id, issued);
     return id;
   }
 
-  #reuse(uid: number, fileName: string): string | undefined {
-    const closed = this.#closed.get(fileName);
+  #reuse(uid: number, file: MountedFile): string | undefined {
+    const closed = this.#closed.get(file);
     if (closed === undefined) return undefined;
     // The one closed last: the kernel has most of it cached.
-    const [id] = [...closed].findLast(([, owner]) => owner === uid) ?? [];
+    const fits = (id: string): boolean => {
+      const { owner, path } = this.#issued.get(id)!;
+      return owner.uid === uid && path === file.name;
+    };
+    const id = [...closed].findLast(fits);
     if (id !== undefined) closed.delete(id);
     return id;
   }
 
   /** Another user's that was closed first, when there are more than enough. */
-  #takeOver(fileName: string, owner: Owner): string | undefined {
-    const closed = this.#closed.get(fileName);
+  #takeOver(issued: Issued): string | undefined {
+    const closed = this.#closed.get(issued.file);
     if (closed === undefined || closed.size < this.#options.openMax + UNOPENED_CONNECTIONS_MAX) return undefined;
-    const [id] = closed.keys();
+    const id = [...closed].find((candidate) => this.#issued.get(candidate)!.path === issued.path);
     if (id === undefined) return undefined;
     closed.delete(id);
-    this.#owners.set(id, owner);
+    this.#issued.set(id, issued);
     return id;
   }
 
   /** Takes back what was resolved by threads that are gone: those of `stat`, and of killed programs. */
-  #reuseOfGone(uid: number, fileName: string): string | undefined {
+  #reuseOfGone(uid: number, file: MountedFile): string | undefined {
     let looked = 0;
     for (const [key, issued] of this.#unopened) {
       if (looked++ === THREADS_LOOKED_FOR_MAX) break;
       if (isGone(issued.pid)) this.#takeBack(key, issued);
     }
-    return this.#reuse(uid, fileName);
+    return this.#reuse(uid, file);
   }
 
-  #takeBack(key: string, { id, fileName }: Unopened): void {
+  #takeBack(key: string, { id, file }: Unopened): void {
     this.#unopened.delete(key);
-    this.closed(id, fileName);
+    this.closed(id, file);
   }
 
   /** Who only ever looked at a file leaves its connection to others. */
@@ -199,13 +281,19 @@ export class ConnectionsDirectory extends Node {
 /** `.c/N`: one database and its journals. */
 export class ConnectionDirectory extends Node {
   readonly id: string;
+  readonly #path: string;
+  readonly #name: string;
+  readonly #file: MountedFile;
   #owner: Owner;
   readonly #parent: ConnectionsDirectory;
   #connection: Connection | undefined;
 
-  constructor(ino: InodeNumber, id: string, owner: Owner, parent: ConnectionsDirectory) {
+  constructor(ino: InodeNumber, id: string, { owner, file, path }: Issued, parent: ConnectionsDirectory) {
     super(ino);
     this.id = id;
+    this.#path = path;
+    this.#name = basename(path);
+    this.#file = file;
     this.#owner = owner;
     this.#parent = parent;
   }
@@ -226,10 +314,10 @@ export class ConnectionDirectory extends Node {
   }
 
   override async lookup(name: string): Promise<Node | { absentTtlMs: number }> {
-    const connection = this.#connection ?? this.#bind(name);
-    if (connection === undefined) return { absentTtlMs: 0 };
-    if (name === connection.file.name) return connection.database;
-    const sibling = connection.sibling(name);
+    if (this.#connection === undefined && name !== this.#name) return { absentTtlMs: 0 };
+    this.#connection ??= this.#connect();
+    if (name === this.#name) return this.#connection.database;
+    const sibling = await this.#connection.lookupSibling(name);
     return typeof sibling === 'object' ? sibling : { absentTtlMs: TTL_LONG_MS };
   }
 
@@ -237,13 +325,13 @@ export class ConnectionDirectory extends Node {
     return [];
   }
 
-  override create(name: string): Promise<PrivateFile> {
+  override async create(name: string): Promise<Created> {
     if (this.#connection === undefined) throw new RequestError('EACCES');
-    return this.#connection.createSibling(name);
+    return { node: await this.#connection.createSibling(name), policy: 'direct' };
   }
 
   override async unlink(name: string): Promise<void> {
-    if (this.#connection === undefined || name === this.#connection.file.name) throw new RequestError('EACCES');
+    if (this.#connection === undefined || name === this.#name) throw new RequestError('EACCES');
     await this.#connection.unlinkSibling(name);
   }
 
@@ -252,22 +340,18 @@ export class ConnectionDirectory extends Node {
     this.#parent.drop(this.id);
   }
 
-  #bind(name: string): Connection | undefined {
-    const { fileNamed, newInode, invalidate, access } = this.#parent.options;
-    const file = fileNamed(name);
-    if (file === undefined) return undefined;
-    this.#connection = new Connection({
+  #connect(): Connection {
+    const parent = this.#parent;
+    return new Connection({
+      ...parent.connectionOptions,
       id: this.id,
-      file,
+      file: this.#file,
+      path: this.#path,
+      name: this.#name,
       owner: () => this.#owner,
-      access,
-      newInode,
-      invalidate,
-      superJournals: this.#parent.superJournals,
-      opened: () => this.#parent.opened(this.id, file.name),
-      closed: () => this.#parent.closed(this.id, file.name),
+      opened: () => parent.opened(this.id, this.#file),
+      closed: () => parent.closed(this.id, this.#file),
     });
-    return this.#connection;
   }
 }
 
@@ -284,7 +368,8 @@ export class DatabaseLink extends Node {
 
   override async attributes(): Promise<Attributes> {
     const { access, timeMs } = this.#connections.options;
-    const target = CONNECTIONS_DIRECTORY.length + ID_DIGITS + 2 + Buffer.byteLength(this.file.name);
+    const { name: path } = this.file;
+    const target = connectionsPath(path).length + ID_DIGITS + 2 + Buffer.byteLength(basename(path));
     return {
       ...directoryAttributes(this.ino, access, 0, timeMs),
       size: target,

@@ -64,6 +64,12 @@ const CACHE_FLAGS: Record<CachePolicy, number> = {
   keep: OPEN_KEEP_CACHE,
 };
 
+/** Of renameat2(2). */
+const RENAME_NOREPLACE = 1;
+/** In <linux/fuse.h>: what makes links. */
+const SYMLINK = 6;
+const LINK = 13;
+
 const OK: Answer = (session, unique) => session.replyOk(unique);
 
 /** What the kernel lets only its owner do in a connection. It asked before that may have changed, so it is asked again. */
@@ -165,7 +171,7 @@ export class Dispatcher {
       if (errno !== undefined) throw new RequestError(errno, 'injected');
       return serve();
     };
-    const { connection } = node;
+    const connection = 'name' in request ? node.connectionOf(request.name, request.pid) : node.connection;
     if (connection === undefined) return intercept === undefined ? serve() : intercepted();
     const service = intercept === undefined ? serve : intercepted;
     // The kernel may hold a page for a read while it drops pages for another request of the same connection.
@@ -177,7 +183,7 @@ export class Dispatcher {
     if (OWNERS_ONLY.has(request.op) && node.connection?.admits(request.uid) === false) throw new RequestError('EACCES');
     switch (request.op) {
       case 'lookup':
-        return this.#lookup(node, request.name);
+        return this.#lookup(node, request.name, this.#caller(request));
       case 'getattr': {
         const attributes = await node.attributes();
         return (session, unique) => session.replyAttributes(unique, node.attrTtlMs, attributes);
@@ -203,7 +209,7 @@ export class Dispatcher {
       case 'open':
         return this.#open(node, request.flags, this.#caller(request));
       case 'create':
-        return this.#create(node, request.name);
+        return this.#create(node, request.name, request.flags, this.#caller(request));
       case 'read': {
         const pieces = await node.read(request.fh, request.offset, request.size);
         const answer: Answer = (session, unique) => {
@@ -232,10 +238,19 @@ export class Dispatcher {
         await node.release(request.fh);
         return OK;
       case 'unlink':
-        await node.unlink(request.name);
+        await node.unlink(request.name, this.#caller(request));
         return OK;
+      case 'rename': {
+        const { name, newName, newParent, flags } = request;
+        if ((flags & ~RENAME_NOREPLACE) !== 0) throw new RequestError('EINVAL');
+        const target = this.#inodes.get(newParent);
+        await node.rename(name, target, newName, (flags & RENAME_NOREPLACE) === 0, this.#caller(request));
+        return OK;
+      }
       case 'readdir': {
-        const entries = (await node.entries()).slice(request.offset);
+        const entries = (await node.entries(this.#caller(request))).filter(
+          ({ nextOffset }) => nextOffset > request.offset,
+        );
         return (session, unique) => session.replyDirectory(unique, entries, request.size);
       }
       case 'getlk':
@@ -248,25 +263,31 @@ export class Dispatcher {
         return (session, unique) => session.replyStatfs(unique, space);
       }
       case 'mkdir':
-        // unix-dotfile locks by making a directory; EPERM makes SQLite say so instead of waiting for it.
-        throw new RequestError('EPERM');
-      case 'mknod':
-      case 'rename':
+        return this.#entryAnswer(await node.makeDirectory(request.name), 0);
       case 'rmdir':
+        await node.removeDirectory(request.name);
+        return OK;
+      case 'mknod':
         throw new RequestError('EACCES');
+      case 'other':
+        throw new RequestError(request.opcode === SYMLINK || request.opcode === LINK ? 'EPERM' : 'ENOSYS');
       default:
         // opendir and fsyncdir among them: the kernel does not ask again.
         throw new RequestError('ENOSYS');
     }
   }
 
-  async #lookup(parent: Node, name: string): Promise<Answer> {
-    const found = await parent.lookup(name);
+  async #lookup(parent: Node, name: string, caller: Caller): Promise<Answer> {
+    const found = await parent.lookup(name, caller);
     if ('absentTtlMs' in found) {
       const { absentTtlMs } = found;
       return (session, unique) => session.replyEntry(unique, { nodeid: 0, entryTtlMs: absentTtlMs, attrTtlMs: 0 });
     }
     const { node, entryTtlMs } = 'node' in found ? found : { node: found, entryTtlMs: found.entryTtlMs };
+    return this.#entryAnswer(node, entryTtlMs);
+  }
+
+  async #entryAnswer(node: Node, entryTtlMs: number): Promise<Answer> {
     const entry = { ...(await this.#entry(node)), entryTtlMs };
     return (session, unique) => {
       this.#inodes.remember(node);
@@ -287,19 +308,27 @@ export class Dispatcher {
     return Object.assign(answer, { undo: () => node.connection?.perform(false, release) ?? release() });
   }
 
-  async #create(parent: Node, name: string): Promise<Answer> {
+  async #create(parent: Node, name: string, flags: number, caller: Caller): Promise<Answer> {
     const fh = this.#nextHandle();
-    const node = await parent.create(name);
-    const entry = await this.#entry(node);
-    this.#handles += 1;
-    const answer: Answer = (session, unique) => {
-      this.#inodes.remember(node);
-      session.replyCreate(unique, entry, fh, CACHE_FLAGS.direct);
-    };
-    const undo = async (): Promise<void> => {
+    const exclusive = (flags & constants.O_EXCL) !== 0;
+    const created = await parent.create(name, fh, openMode(flags), caller, exclusive);
+    const { node, policy, entryTtlMs = node.entryTtlMs } = created;
+    const release = (): Promise<void> => {
       this.#handles -= 1;
+      return node.release(fh);
     };
-    return Object.assign(answer, { undo });
+    this.#handles += 1;
+    try {
+      const entry = { ...(await this.#entry(node)), entryTtlMs };
+      const answer: Answer = (session, unique) => {
+        this.#inodes.remember(node);
+        session.replyCreate(unique, entry, fh, CACHE_FLAGS[policy]);
+      };
+      return Object.assign(answer, { undo: () => node.connection?.perform(false, release) ?? release() });
+    } catch (error) {
+      await release();
+      throw error;
+    }
   }
 
   async #entry(node: Node): Promise<Entry> {
@@ -388,5 +417,6 @@ function openMode(flags: number): OpenMode {
     readable: access !== constants.O_WRONLY,
     writable: access !== constants.O_RDONLY,
     truncate: (flags & constants.O_TRUNC) !== 0,
+    append: (flags & constants.O_APPEND) !== 0,
   };
 }

@@ -9,9 +9,10 @@ import type { MountObserver } from '../observers.js';
 import { settledWithin } from '../settle.js';
 import type { LimitsStatus, MountStatus } from '../status.js';
 import type { PageStore } from '../store/page-store.js';
-import type { Head, NamespaceId } from '../store/types.js';
+import type { Head, NamespaceId, NamespaceInfo } from '../store/types.js';
 import type { Version } from '../version.js';
 import { type Access, ownAccess } from './access.js';
+import { Catalog } from './catalog.js';
 import type { Connection } from './connection.js';
 import { ConnectionsDirectory } from './connections-directory.js';
 import { DatabaseVersion } from './database-version.js';
@@ -19,7 +20,7 @@ import { DirtyBudget, type DirtyLimits } from './dirty-budget.js';
 import { Dispatcher, type Intercept } from './dispatcher.js';
 import { InodeTable, ROOT_INO } from './inode-table.js';
 import { filesStatus } from './mount-status.js';
-import { MountedFile } from './mounted-file.js';
+import { MountedFile, type MountedFileOptions } from './mounted-file.js';
 import { RootDirectory } from './root-directory.js';
 import { Snapshot } from './snapshot.js';
 import { SpaceBudget } from './space-budget.js';
@@ -34,6 +35,14 @@ export interface MountEntry {
   readonly pinned?: Head;
   /** Set for a name by which the owner of a maintenance lock writes. */
   readonly owner?: string;
+}
+
+/** The namespaces that are shown because of how their names begin, and made by making files. */
+export interface MountDirectory {
+  /** The rest of a namespace's name is the file's. */
+  readonly prefix: string;
+  /** Whether a namespace may be shown that needs a secret. */
+  readonly admits: (namespace: NamespaceInfo) => Promise<boolean>;
 }
 
 /** What a mount may take. */
@@ -52,6 +61,8 @@ export interface MountFilesOptions {
   /** Shown as the source of the mount; "mvfuse" by default. */
   readonly source?: string;
   readonly entries: readonly MountEntry[];
+  /** Set where a whole directory of databases is mounted besides. */
+  readonly directory?: MountDirectory;
   readonly store: PageStore;
   readonly log: Logger;
   readonly limits: MountLimits;
@@ -65,6 +76,8 @@ export interface MountFilesOptions {
   readonly spaceDirectory: string | undefined;
   readonly intercept?: Intercept;
   readonly observer?: MountObserver | undefined;
+  /** Hears of every namespace that is shown. */
+  readonly named?: (namespace: NamespaceId, name: string) => void;
 }
 
 export interface Mount {
@@ -110,10 +123,32 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
     // No range of its content.
     attributesChanged: (ino) => session!.notifyInvalidInode(ino, -1, 0),
     firstId: randomBytes(6).readUIntBE(0, 6),
-    fileNamed: (name) => root.fileNamed(name),
+    mountpoint: options.mountpoint,
     openMax: limits.connectionsMax,
   });
-  const root = new RootDirectory({ ino: ROOT_INO, access, timeMs, connections, newInode });
+  const mounted = (
+    file: Pick<MountedFileOptions, 'name' | 'namespace' | 'namespaceName' | 'owner' | 'make'>,
+  ): MountedFile => {
+    options.named?.(file.namespace, file.namespaceName);
+    return new MountedFile({ ...file, store, log, spill, space, writerWaits, nowMs, observer });
+  };
+  const { directory } = options;
+  const catalog: Catalog = new Catalog({
+    store,
+    prefix: directory?.prefix,
+    namespaceOfFixed: (name) => root.namespaceOfFixed(name),
+    admits: directory?.admits ?? (async () => true),
+    mounted,
+  });
+  const isWhole = directory !== undefined;
+  const root: RootDirectory = new RootDirectory(ROOT_INO, {
+    access,
+    timeMs,
+    connections,
+    catalog,
+    isWhole,
+    newInode,
+  });
   inodes.addPermanent(root);
   inodes.addPermanent(connections);
   inodes.addPermanent(root.snapshots);
@@ -131,9 +166,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
       root.addSnapshot(entry.name, snapshot);
       inodes.addPermanent(snapshot);
     } else {
-      const { owner } = entry;
-      const file = new MountedFile({ ...entry, owner, store, log, spill, space, writerWaits, nowMs, observer });
-      inodes.addPermanent(root.addDatabase(file));
+      inodes.addPermanent(root.addDatabase(mounted(entry)));
     }
   }
 
@@ -153,6 +186,8 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
           readOnly: options.readOnly,
           writeBytesMax: FUSE_WRITE_BYTES_MAX,
           queueLengthMax: limits.queueLengthMax,
+          // A namespace may be made by a command, or by another host.
+          cachesLists: !isWhole,
         },
         (requests) => dispatcher.receive(requests),
         (error) => {
@@ -193,7 +228,9 @@ function* versionsRead(
   entries: readonly MountEntry[],
 ): Generator<readonly [NamespaceId, Version]> {
   for (const { namespace, pinned } of entries) if (pinned !== undefined) yield [namespace, pinned.version];
-  for (const { file, versions } of connections) for (const version of versions) yield [file.namespace, version];
+  for (const { file, versions } of connections) {
+    if (file.made) for (const version of versions) yield [file.namespace, version];
+  }
 }
 
 async function closeMount(

@@ -6,12 +6,14 @@ import type { Moment } from '../moment.js';
 import type { MountObserver } from '../observers.js';
 import type { Header } from '../sqlite/header.js';
 import { LOCK_PREFIX, lockedError } from '../store/maintenance-lock.js';
+import { emptyHead } from '../store/namespaces.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Commit, CommitRequest, Head, NamespaceId } from '../store/types.js';
 import type { WriteLock, Writer } from '../store/write-lock.js';
 import type { Version } from '../version.js';
 import { DatabaseVersion } from './database-version.js';
 import type { DirtyBudget } from './dirty-budget.js';
+import { type ForeignJournal, findForeignJournal } from './foreign-journal.js';
 import { type ByteRange, EVERYTHING, rangesOfPages } from './kernel-cache.js';
 import { commandOf } from './process-name.js';
 import type { SpaceBudget } from './space-budget.js';
@@ -24,7 +26,7 @@ export interface MountedFileOptions {
   readonly namespace: NamespaceId;
   readonly namespaceName: string;
   /** Set where it is reached by the owner of a maintenance lock. */
-  readonly owner: string | undefined;
+  readonly owner?: string | undefined;
   readonly store: PageStore;
   readonly spill: DirtyBudget;
   readonly space: SpaceBudget;
@@ -33,6 +35,8 @@ export interface MountedFileOptions {
   readonly observer?: MountObserver | undefined;
   /** A monotonic clock in milliseconds. */
   readonly nowMs: () => number;
+  /** Makes the namespace; left out where it is there. Until then it has an id, and no commit. */
+  readonly make?: (file: MountedFile) => Promise<void>;
 }
 
 /** The holder of the write lock that a connection was told of. */
@@ -46,49 +50,115 @@ interface Told {
 const HELD_LONG_MS = 1_000;
 
 export class MountedFile {
-  readonly name: string;
   readonly namespace: NamespaceId;
-  readonly namespaceName: string;
   /** On behalf of whom it writes while the namespace is locked for maintenance. */
   readonly owner: string | undefined;
   readonly spill: DirtyBudget;
   readonly space: SpaceBudget;
   readonly writerWaits: WriterWaits;
-  readonly log: Logger;
   readonly writeLock: WriteLock;
   /** The newest version, if SQLite may have switched to a write-ahead log with it. */
   walSwitch: WalSwitch | undefined;
   readonly #options: MountedFileOptions;
   readonly #store: PageStore;
   readonly #nowMs: () => number;
+  #name: string;
+  #namespaceName: string;
+  #log: Logger;
+  #linked = true;
+  /** Set while the namespace is not made yet. */
+  #make: MountedFileOptions['make'];
+  #making: Promise<void> | undefined;
+  readonly #createdMs = Date.now();
   #newest: DatabaseVersion | undefined;
   readonly #toldBusy = new WeakMap<Writer, Told>();
 
   constructor(options: MountedFileOptions) {
-    this.name = options.name;
+    this.#name = options.name;
     this.namespace = options.namespace;
-    this.namespaceName = options.namespaceName;
+    this.#namespaceName = options.namespaceName;
+    this.#make = options.make;
     this.owner = options.owner;
     this.#options = options;
     this.spill = options.spill;
     this.space = options.space;
     this.writerWaits = options.writerWaits;
-    this.log = options.log.child({ namespace: options.namespaceName });
+    this.#log = options.log.child({ namespace: options.namespaceName });
     this.writeLock = options.store.writeLock(options.namespace);
     this.#store = options.store;
     this.#nowMs = options.nowMs;
   }
 
+  /** In the mounted directory; the last one it had when it is unlinked. */
+  get name(): string {
+    return this.#name;
+  }
+
+  get namespaceName(): string {
+    return this.#namespaceName;
+  }
+
+  get log(): Logger {
+    return this.#log;
+  }
+
+  /** Whether it has a name in the directory; otherwise only those who have it open reach it. */
+  get linked(): boolean {
+    return this.#linked;
+  }
+
+  /** Whether there is a namespace in the store. */
+  get made(): boolean {
+    return this.#make === undefined;
+  }
+
+  /** It has this name from now on. */
+  link(name: string, namespaceName: string): void {
+    this.#linked = true;
+    this.#name = name;
+    if (namespaceName === this.#namespaceName) return;
+    this.#namespaceName = namespaceName;
+    this.#log = this.#options.log.child({ namespace: namespaceName });
+  }
+
+  /** Its name is gone, or another file's. */
+  unlink(): void {
+    this.#linked = false;
+  }
+
+  /** Resolves when it is known whether the namespace is made. */
+  async settled(): Promise<void> {
+    await this.#making?.catch(() => undefined);
+  }
+
+  /** Makes the namespace where there is none yet, and takes its lease: its first commit is about to come. */
+  async ensureMade(): Promise<void> {
+    const make = this.#make;
+    if (make === undefined) return;
+    this.#making ??= make(this).finally(() => {
+      this.#making = undefined;
+    });
+    await this.#making;
+    this.#make = undefined;
+  }
+
   /** The newest version, or what a maintenance lock shows instead. */
-  head(): Promise<Head> {
-    return this.#store.headFor(this.namespace, this.owner);
+  async head(): Promise<Head> {
+    return this.made ? this.#store.headFor(this.namespace, this.owner) : emptyHead(this.#createdMs);
   }
 
   /** The same database as the owner of its maintenance lock sees it; undefined where nobody of that name has one. */
   async ofLockOwner(owner: string): Promise<MountedFile | undefined> {
+    if (!this.made) return undefined;
     const lock = await this.#store.maintenanceLock(this.namespace);
     if (lock?.owner !== owner) return undefined;
-    return new MountedFile({ ...this.#options, name: `${this.name}@${LOCK_PREFIX}${owner}`, owner });
+    const { name, namespaceName } = this;
+    return new MountedFile({ ...this.#options, namespaceName, name: `${name}@${LOCK_PREFIX}${owner}`, owner });
+  }
+
+  /** A hot journal that somebody put beside it, for all connections. */
+  async foreignJournal(): Promise<ForeignJournal | undefined> {
+    return this.owner === undefined ? findForeignJournal(this.#store, this.#namespaceName) : undefined;
   }
 
   /** The version at a moment. @throws NOT_FOUND, GONE */
@@ -98,9 +168,12 @@ export class MountedFile {
 
   /** To be called with the write lock held: resolves with the head when nobody else can write. @throws BUSY */
   async acquireLease(): Promise<Head> {
+    if (!this.made) return this.head();
     try {
       await this.#store.acquireLease(this.namespace, this.writerWaits.waitMsMax);
-      const { head, lock } = await this.#store.state(this.namespace);
+      const { head, lock, dropped } = await this.#store.state(this.namespace);
+      // Somebody who shares the store may have done that.
+      if (dropped) this.unlink();
       if (lock !== undefined && lock.owner !== this.owner) throw lockedError(this.namespaceName, lock);
       return head;
     } catch (error) {
@@ -183,6 +256,7 @@ export async function commitTogether(
 ): Promise<Head[]> {
   const { file } = parts[0]!;
   const startMs = file.nowMs();
+  for (const part of parts) await part.file.ensureMade();
   const commits = await file.store.commit(parts.map((part) => part.request));
   for (const [index, commit] of commits.entries()) parts[index]!.file.logCommit(commit, file.nowMs() - startMs);
   return commits.map((commit) => commit.head);

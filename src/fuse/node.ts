@@ -18,6 +18,9 @@ export const S_IFLNK = 0o120000;
 /** Long enough to be remembered until memory runs short; for what changes only by what the kernel itself asks. */
 export const TTL_LONG_MS = 24 * 3600 * 1000;
 
+/** What a directory says of a file whose inode is not known yet. */
+export const UNKNOWN_INO = 0xffff_ffff;
+
 /** Block size shown to programs that size their buffers by it. */
 const BLOCK_BYTES_SHOWN = 4096;
 
@@ -35,12 +38,21 @@ export interface OpenMode {
   readonly readable: boolean;
   readonly writable: boolean;
   readonly truncate: boolean;
+  /** Every write goes to the end of the file. */
+  readonly append: boolean;
 }
 
 /** A child under a name that the kernel is to remember for another time than its node says. */
 export interface Named {
   readonly node: Node;
   readonly entryTtlMs: number;
+}
+
+/** A file that was made, and is open. */
+export interface Created {
+  readonly node: Node;
+  readonly entryTtlMs?: number;
+  readonly policy: CachePolicy;
 }
 
 /** How the kernel is to treat an open file: not cache it, cache it anew, or keep what it has cached. */
@@ -63,6 +75,11 @@ export abstract class Node {
     return undefined;
   }
 
+  /** The one that a name in this directory is part of, as a thread sees it. */
+  connectionOf(_name: string, _pid: number): Connection | undefined {
+    return this.connection;
+  }
+
   abstract attributes(): Promise<Attributes>;
 
   async extendedAttributes(): Promise<ExtendedAttributes> {
@@ -70,16 +87,28 @@ export abstract class Node {
   }
 
   /** The child, or for how long the kernel may remember that there is none. */
-  async lookup(_name: string): Promise<Node | Named | { absentTtlMs: number }> {
+  async lookup(_name: string, _caller: Caller): Promise<Node | Named | { absentTtlMs: number }> {
     throw new RequestError('ENOTDIR');
   }
-  async entries(): Promise<DirectoryEntry[]> {
+  async entries(_caller: Caller): Promise<DirectoryEntry[]> {
     throw new RequestError('ENOTDIR');
   }
-  async create(_name: string): Promise<Node> {
+  /** @param exclusive a file that exists is not to be opened */
+  async create(_name: string, _fh: number, _mode: OpenMode, _caller: Caller, _exclusive: boolean): Promise<Created> {
     throw new RequestError('EACCES');
   }
-  async unlink(_name: string): Promise<void> {
+  async unlink(_name: string, _caller: Caller): Promise<void> {
+    throw new RequestError('EACCES');
+  }
+  async makeDirectory(_name: string): Promise<Node> {
+    // unix-dotfile locks by making a directory; EPERM makes SQLite say so instead of waiting for it.
+    throw new RequestError('EPERM');
+  }
+  async removeDirectory(_name: string): Promise<void> {
+    throw new RequestError('EACCES');
+  }
+  /** @param replace whether a file that has the new name is replaced */
+  async rename(_name: string, _newParent: Node, _newName: string, _replace: boolean, _caller: Caller): Promise<void> {
     throw new RequestError('EACCES');
   }
   async readlink(_caller: Caller): Promise<string> {

@@ -8,7 +8,7 @@
 // discarded.
 
 import { PAGE_BYTES_MIN } from '../limits.js';
-import { CHANGE_COUNTER_AT, HEADER_BYTES, isWhole, readHeader } from '../sqlite/header.js';
+import { CHANGE_COUNTER_AT, exceedsStated, HEADER_BYTES, isWhole, readHeader } from '../sqlite/header.js';
 import type { Head } from '../store/types.js';
 import type { Writer } from '../store/write-lock.js';
 import type { Version } from '../version.js';
@@ -26,6 +26,8 @@ const CACHE_CHECK_BYTES = 16;
 export interface PlainHandle {
   readonly readable: boolean;
   readonly writable: boolean;
+  /** Every write goes to the end, wherever the kernel believes that to be. */
+  readonly append: boolean;
   /** Reads through the kernel's cache. */
   readonly cached: boolean;
   /** Of a handle that is not cached. */
@@ -116,8 +118,9 @@ export class PlainAccess implements Writer {
     await this.#beginWriting(fh, caller);
     this.#cache.filled(this.#base!.head.version);
     await this.#change(async (dirty) => {
+      const at = this.#handle(fh).append ? dirty.sizeBytes : offset;
       this.#requireRoom(dirty.heldBytes + data.length);
-      await dirty.write(offset, data);
+      await dirty.write(at, data);
     });
   }
 
@@ -130,7 +133,7 @@ export class PlainAccess implements Writer {
 
   /** fsync: commits what is whole. @throws EIO for half a database, which must not become a version */
   async sync(): Promise<void> {
-    if (this.#dirty?.touched !== true) return;
+    if (this.#dirty?.touched !== true) return this.file.ensureMade();
     const isSqlite = await this.#journalHot();
     if (!isSqlite && !(await this.#whole()) && !(await this.#foreign())) {
       this.file.log.warn('fsync of an incomplete database refused: nothing is committed before it is whole');
@@ -140,21 +143,31 @@ export class PlainAccess implements Writer {
     await this.#commit(isSqlite ? 'sqlite' : 'copy');
   }
 
-  /** close(2) of one descriptor: commits a database that is whole. */
-  async flush(): Promise<void> {
-    if (!(await this.#journalHot())) await this.#commitWhole();
+  /**
+   * close(2) of one descriptor: commits a database that is whole, and what is none.
+   * @param deliberate whether it is not that of a process that was killed
+   */
+  async flush(deliberate: boolean): Promise<void> {
+    if (!(await this.#journalHot())) await this.#commitWhole(deliberate);
   }
 
   /** SQLite is about to finalise its journal: with synchronous=OFF its commit. */
   async journalFinalised(): Promise<void> {
-    await this.#commitWhole();
+    await this.#commitWhole(false);
   }
 
-  /** Whoever closes what is no SQLite database may have more to write, but then has written something at least. */
-  async #commitWhole(): Promise<void> {
-    if (this.#dirty?.touched !== true) return;
-    const begun = this.#dirty.sizeBytes >= PAGE_BYTES_MIN;
-    if ((await this.#whole()) || (begun && (await this.#foreign()))) await this.#commit('copy');
+  /**
+   * A database that is replaced is cut to nothing first, so of what follows something must have been written. What is left
+   * of a file that is new and no whole database is what its writer wants it to be, if that could still say so.
+   */
+  async #commitWhole(deliberate: boolean): Promise<void> {
+    const dirty = this.#dirty;
+    if (dirty?.touched !== true) return;
+    const base = this.#base!;
+    const begun = base.header === undefined || dirty.sizeBytes >= PAGE_BYTES_MIN;
+    const created = deliberate && base.sizeBytes === 0 && dirty.sizeBytes > 0;
+    const complete = created || (await this.#whole()) || (begun && (await this.#foreign()));
+    if (complete || (deliberate && (await this.#longer()))) await this.#commit('copy');
   }
 
   async release(fh: number): Promise<void> {
@@ -239,6 +252,17 @@ export class PlainAccess implements Writer {
     return header !== undefined && isWhole(header, this.#dirty!.sizeBytes);
   }
 
+  /**
+   * Longer than page 1 states: a new copy of a database that a transaction was making longer, whose journal comes with it, or
+   * one to which something was appended. What a copy broke off has is shorter, or lies over what was there before.
+   */
+  async #longer(): Promise<boolean> {
+    const header = readHeader(await this.#dirty!.read(0, HEADER_BYTES));
+    if (header?.pageCount === undefined || !exceedsStated(header, this.#dirty!.sizeBytes)) return false;
+    const { sizeBytes, header: before } = this.#base!;
+    return sizeBytes === 0 || (before?.pageCount === header.pageCount && before.pageBytes === header.pageBytes);
+  }
+
   /** No SQLite database at all: any bytes are as good as any others. */
   async #foreign(): Promise<boolean> {
     return readHeader(await this.#dirty!.read(0, HEADER_BYTES)) === undefined;
@@ -251,7 +275,7 @@ export class PlainAccess implements Writer {
       else if (await this.#journalHot())
         this.file.log.warn('a transaction without locks is discarded: it has not ended');
       else if (this.#dirty!.touched) {
-        if ((await this.#whole()) || (await this.#foreign())) await this.#commit('copy');
+        if ((await this.#whole()) || (await this.#foreign()) || (await this.#longer())) await this.#commit('copy');
         else this.file.log.warn('an incomplete copy of a database is discarded: its size is not what page 1 states');
       }
     } finally {

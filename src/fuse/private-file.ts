@@ -4,27 +4,41 @@
 import type { Attributes, SetattrRequest } from '../native/binding.js';
 import { isFinalisingWrite, isHot } from '../sqlite/rollback-journal.js';
 import type { Connection } from './connection.js';
+import type { ForeignJournal } from './foreign-journal.js';
 import { type CachePolicy, fileAttributes, type InodeNumber, Node, type OpenMode } from './node.js';
 import { EMPTY_BASE, Overlay } from './overlay.js';
 
 export type PrivateFileKind = 'journal' | 'super-journal';
+
+export interface PrivateFileOptions {
+  readonly name: string;
+  readonly kind: PrivateFileKind;
+  readonly foreign: ForeignJournal | undefined;
+}
 
 export class PrivateFile extends Node {
   readonly #connection: Connection;
   readonly name: string;
   readonly kind: PrivateFileKind;
   readonly content: Overlay;
+  #foreign: ForeignJournal | undefined;
   /** The daemon may take a journal away, so its name is asked for each time. */
   override readonly entryTtlMs = 0;
   #timeMs: number;
 
-  constructor(ino: InodeNumber, connection: Connection, name: string, kind: PrivateFileKind) {
+  constructor(ino: InodeNumber, connection: Connection, { name, kind, foreign }: PrivateFileOptions) {
     super(ino);
     this.#connection = connection;
     this.name = name;
     this.kind = kind;
-    this.content = new Overlay(EMPTY_BASE, connection.file.spill);
+    this.#foreign = foreign;
+    this.content = new Overlay(foreign?.content ?? EMPTY_BASE, connection.file.spill);
     this.#timeMs = Date.now();
+  }
+
+  /** The journal that somebody put beside the database, as long as this is that one. */
+  get foreign(): ForeignJournal | undefined {
+    return this.#foreign;
   }
 
   override get connection(): Connection {
@@ -51,7 +65,7 @@ export class PrivateFile extends Node {
 
   override async write(_fh: number, offset: number, data: Buffer): Promise<void> {
     if (this.kind === 'journal') {
-      if (isFinalisingWrite(offset, data)) await this.connection.journalFinalised();
+      if (isFinalisingWrite(offset, data)) await this.#finalised();
       else this.connection.transaction.journalWritten();
     }
     await this.content.write(offset, data);
@@ -75,7 +89,12 @@ export class PrivateFile extends Node {
   }
 
   async #truncate(sizeBytes: number): Promise<void> {
-    if (this.kind === 'journal' && sizeBytes === 0) await this.connection.journalFinalised();
+    if (this.kind === 'journal' && sizeBytes === 0) await this.#finalised();
     await this.content.truncate(sizeBytes);
+  }
+
+  async #finalised(): Promise<void> {
+    await this.connection.journalFinalised(this);
+    this.#foreign = undefined;
   }
 }

@@ -7,24 +7,23 @@ import type { Attributes, DirectoryEntry } from '../native/binding.js';
 import type { Head } from '../store/types.js';
 import { type Access, directoryMode } from './access.js';
 import type { MountedFile } from './mounted-file.js';
-import { directoryAttributes, type InodeNumber, type Named, Node, S_IFDIR, S_IFREG, TTL_LONG_MS } from './node.js';
+import { directoryAttributes, type InodeNumber, type Named, Node, S_IFDIR, S_IFREG, UNKNOWN_INO } from './node.js';
 import type { VersionFiles } from './version-files.js';
 
 export const SNAPSHOTS_DIRECTORY = '.snapshots';
-/** What a directory says of a file whose inode is not known yet. */
-const UNKNOWN_INO = 0xffff_ffff;
 
 export interface SnapshotsOptions {
   readonly access: Access;
   readonly timeMs: number;
   readonly newInode: () => InodeNumber;
   readonly versions: VersionFiles;
-  readonly files: () => Iterable<MountedFile>;
+  readonly fileNamed: (name: string) => Promise<MountedFile | undefined>;
+  readonly fileNames: () => Promise<string[]>;
 }
 
 export class SnapshotsDirectory extends Node {
   readonly #options: SnapshotsOptions;
-  readonly #directories = new Map<string, SnapshotDirectory>();
+  readonly #directories = new WeakMap<MountedFile, SnapshotDirectory>();
 
   constructor(ino: InodeNumber, options: SnapshotsOptions) {
     super(ino);
@@ -36,26 +35,26 @@ export class SnapshotsDirectory extends Node {
     return directoryAttributes(this.ino, access, directoryMode(access) & 0o555, timeMs);
   }
 
-  override async lookup(name: string): Promise<Node | { absentTtlMs: number }> {
-    return this.#directory(name) ?? { absentTtlMs: TTL_LONG_MS };
+  /** Another file may have the name the next time. */
+  override async lookup(name: string): Promise<Named | { absentTtlMs: number }> {
+    const file = await this.#options.fileNamed(name);
+    return file === undefined ? { absentTtlMs: 0 } : { node: this.#directory(file), entryTtlMs: 0 };
   }
 
   override async entries(): Promise<DirectoryEntry[]> {
-    return [...this.#options.files()].map(({ name }, index) => ({
+    return (await this.#options.fileNames()).map((name, index) => ({
       name,
-      ino: this.#directory(name)!.ino,
+      ino: UNKNOWN_INO,
       mode: S_IFDIR,
       nextOffset: index + 1,
     }));
   }
 
-  #directory(name: string): SnapshotDirectory | undefined {
-    const known = this.#directories.get(name);
+  #directory(file: MountedFile): SnapshotDirectory {
+    const known = this.#directories.get(file);
     if (known !== undefined) return known;
-    const file = [...this.#options.files()].find((candidate) => candidate.name === name);
-    if (file === undefined) return undefined;
     const directory = new SnapshotDirectory(this.#options.newInode(), file, this.#options);
-    this.#directories.set(name, directory);
+    this.#directories.set(file, directory);
     return directory;
   }
 }

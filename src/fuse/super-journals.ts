@@ -4,24 +4,35 @@
 import { memberPaths } from '../sqlite/super-journal.js';
 import type { Connection } from './connection.js';
 import { RequestError } from './errno.js';
+import { JOURNAL_SUFFIX } from './foreign-journal.js';
 import type { PrivateFile } from './private-file.js';
 import { commitTransactions } from './transaction.js';
 
 /** `<any path of this mount>/.c/<connection>/<file name>`; the mount may be seen under several paths. */
 const PRIVATE_PATH = /\/\.c\/([^/]+)\/([^/]+)$/;
 
-export class SuperJournals {
-  readonly #connections: (id: string) => Connection | undefined;
+/** Where the paths in super-journals lead. */
+export interface Locations {
+  /** The connection `.c/<id>`. */
+  byId(id: string): Connection | undefined;
+  /** The connection that has a journal at that path in the mount, outside `.c`. */
+  inRoot(name: string): Connection | undefined;
+  /** The mounted directory, as this process calls it. */
+  readonly mountpoint: string;
+}
 
-  constructor(connections: (id: string) => Connection | undefined) {
-    this.#connections = connections;
+export class SuperJournals {
+  readonly #locations: Locations;
+
+  constructor(locations: Locations) {
+    this.#locations = locations;
   }
 
   /** The super-journal at a path, if it lies in this mount and exists. */
   find(path: string): PrivateFile | undefined {
     const found = this.#locate(path);
     const file = found?.connection.sibling(found.name);
-    return typeof file === 'object' && file.kind === 'super-journal' ? file : undefined;
+    return file?.kind === 'super-journal' ? file : undefined;
   }
 
   /**
@@ -62,12 +73,15 @@ export class SuperJournals {
 
   #member(path: string): Connection | undefined {
     const found = this.#locate(path);
-    return found?.name === `${found?.connection.file.name}-journal` ? found.connection : undefined;
+    return found?.name.endsWith(JOURNAL_SUFFIX) === true ? found.connection : undefined;
   }
 
   #locate(path: string): { connection: Connection; name: string } | undefined {
-    const [, id, name] = PRIVATE_PATH.exec(path) ?? [];
-    const connection = id === undefined ? undefined : this.#connections(id);
-    return connection === undefined ? undefined : { connection, name: name! };
+    const [, id, privateName] = PRIVATE_PATH.exec(path) ?? [];
+    const { byId, inRoot, mountpoint } = this.#locations;
+    const name = privateName ?? (path.startsWith(`${mountpoint}/`) ? path.slice(mountpoint.length + 1) : undefined);
+    if (name === undefined) return undefined;
+    const connection = id === undefined ? inRoot(name) : byId(id);
+    return connection?.owns(name) === true ? { connection, name } : undefined;
   }
 }

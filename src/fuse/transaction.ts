@@ -188,9 +188,13 @@ export class Transaction implements Writer {
     }
   }
 
-  /** The journal is about to be finalised: the commit point with synchronous=OFF, and the end of a rollback. */
-  async journalFinalised(): Promise<void> {
+  /**
+   * The journal is about to be finalised: the commit point with synchronous=OFF, and the end of a rollback.
+   * @param foreign it takes back what another program left half done: what was written from it is to stay
+   */
+  async journalFinalised(foreign: boolean): Promise<void> {
     if (this.#phase === 'draining') this.#phase = 'writing';
+    else if (foreign && this.prepared) await this.commit();
     else await this.#commitMarked();
   }
 

@@ -59,6 +59,12 @@ export function isWhole(header: Header, sizeBytes: number): boolean {
   return header.pageCount === undefined || sizeBytes === header.pageCount * header.pageBytes;
 }
 
+/** Whether the file has whole pages behind those that page 1 states. */
+export function exceedsStated(header: Header, sizeBytes: number): boolean {
+  if (header.pageCount === undefined || sizeBytes % header.pageBytes !== 0) return false;
+  return sizeBytes > header.pageCount * header.pageBytes;
+}
+
 /**
  * Writes `counter` into a plain page 1, in place, and clears the wish for a write-ahead log. The page count field
  * stays valid exactly if it was.

@@ -3,6 +3,8 @@
 
 const JOURNAL_MAGIC = Buffer.from('d9d505f920a163d7', 'hex');
 
+export const JOURNAL_MAGIC_BYTES = JOURNAL_MAGIC.length;
+
 /** The part of the header that SQLite zeroes to finalise a journal in PERSIST mode or under an exclusive lock. */
 export const FINALISED_HEADER_BYTES = 28;
 
@@ -20,6 +22,11 @@ export function isFinalisingWrite(offset: number, data: Uint8Array): boolean {
 /** Whether SQLite would try to roll back a journal that starts with these bytes: it looks at the first one only. */
 export function isHot(start: Uint8Array): boolean {
   return start.length > 0 && start[0] !== 0;
+}
+
+/** Whether a file that starts with these bytes is a rollback journal that was not finalised. */
+export function beginsJournal(start: Uint8Array): boolean {
+  return JOURNAL_MAGIC.equals(start.subarray(0, JOURNAL_MAGIC_BYTES));
 }
 
 /** Reads `length` bytes at `offset` of the journal. */

@@ -1,19 +1,26 @@
 // Forks: a namespace that begins with a version of another one, and shares its pages until it writes its own.
 //
 // A fork is one small transaction: a name, a parent, and a first version of its own that changes nothing. The parent keeps
-// the version for as long as the fork is there, so it cannot be deleted before.
+// the version for as long as the fork is there, so it cannot be removed before.
 
 import { MvfuseError } from '../errors.js';
-import type { Engine } from '../kv/engine.js';
+import type { Engine, ReadTransaction } from '../kv/engine.js';
 import { FORK_LEVELS_MAX } from '../limits.js';
 import { type Version, versionToBytes, ZERO_VERSION } from '../version.js';
 import { readHeadAt } from './heads.js';
 import { requireReadable } from './held-versions.js';
-import { forkKey, headKey, logKeyPrefix, metaKey, nameKey, timeKey } from './keys.js';
+import { childOfForkKey, forkKey, forkRange, headKey, logKeyPrefix, metaKey, nameKey, timeKey } from './keys.js';
 import { proofInName, validateNamespaceName } from './namespace-name.js';
-import { infoOf, issueNamespaceId, readMeta } from './namespaces.js';
-import { encodeChange, encodeHeadState, encodeMeta, encodeNumber, type NamespaceMeta } from './records.js';
-import type { NamespaceId, NamespaceInfo } from './types.js';
+import { forkPoint, infoOf, issueNamespaceId, readMeta, requireFreeName } from './namespaces.js';
+import {
+  decodeVersion,
+  encodeChange,
+  encodeHeadState,
+  encodeMeta,
+  encodeNumber,
+  type NamespaceMeta,
+} from './records.js';
+import type { ForkPoint, NamespaceId, NamespaceInfo } from './types.js';
 
 export interface ForkRequest {
   readonly source: NamespaceId;
@@ -52,7 +59,8 @@ export async function forkNamespace(engine: Engine, request: ForkRequest): Promi
     const depth = (parent.depth ?? 0) + 1;
     if (depth > FORK_LEVELS_MAX)
       throw new MvfuseError('LIMIT', `"${parent.name}" is ${FORK_LEVELS_MAX} forks deep already`);
-    const id = await issueNamespaceId(transaction, name);
+    await requireFreeName(transaction, name);
+    const id = await issueNamespaceId(transaction);
     const isEmpty = version === ZERO_VERSION;
     const accessProof = proofInName(name) ?? parent.accessProof;
     const meta: NamespaceMeta = {
@@ -69,8 +77,20 @@ export async function forkNamespace(engine: Engine, request: ForkRequest): Promi
     transaction.setVersionstampedKey(logKeyPrefix(id), NONE, change);
     transaction.setVersionstampedValue(timeKey(id, state.timeMs), NONE, NONE);
     if (!isEmpty) transaction.set(forkKey(source, id), versionToBytes(version));
-    return { id, meta, state, parentName: parent.name };
+    return { id, meta, state, parent: isEmpty ? undefined : forkPoint(source, version, parent) };
   });
-  const { id, meta, state, parentName } = value;
-  return infoOf(id, meta, { version: created!, ...state }, parentName);
+  const { id, meta, state, parent } = value;
+  return infoOf(id, meta, { version: created!, ...state }, parent);
+}
+
+/** The forks that go on from a namespace, each with its version there. */
+export async function readForks(transaction: ReadTransaction, namespace: NamespaceId): Promise<ForkPoint[]> {
+  const { begin, end } = forkRange(namespace);
+  const forks = await transaction.getRange(begin, end);
+  return Promise.all(
+    forks.map(async ({ key, value }) => {
+      const child = childOfForkKey(key);
+      return forkPoint(child, decodeVersion(value), await readMeta(transaction, child));
+    }),
+  );
 }

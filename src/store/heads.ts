@@ -3,7 +3,8 @@
 // This is the one place that decides whether a remembered head will do. With a sole owner every commit
 // passes through this process, so what it remembers is the newest; among several, only while this one surely
 // holds the namespace's write lease. Otherwise the engine is asked, and what others committed meanwhile is told on.
-// A maintenance lock is as fresh as the head: it is set and taken away by who may write the namespace.
+// A maintenance lock is as fresh as the head: it is set and taken away by who may write the namespace. What it is called,
+// and whether it was dropped, may change elsewhere: then who may write it is asked to pass that on (naming.ts).
 
 import type { Engine, ReadTransaction } from '../kv/engine.js';
 import { RECENT_COMMITS_MAX } from '../limits.js';
@@ -25,6 +26,10 @@ export interface ForeignCommit {
 export interface NamespaceState {
   readonly head: Head;
   readonly lock: MaintenanceLock | undefined;
+  /** What it is called now; of one that was dropped, what it was called. */
+  readonly name: string;
+  /** Its name is gone, and it is removed for good when nobody wants it back. */
+  readonly dropped: boolean;
 }
 
 /** What a look at a namespace found. */
@@ -35,7 +40,11 @@ export interface HeadUpdate extends NamespaceState {
   readonly commits: readonly ForeignCommit[] | undefined;
   /** How often the lock was known to change before the look. */
   readonly lockChanges: number;
+  /** How often its name was known to change before the look. */
+  readonly nameChanges: number;
 }
+
+type Naming = Pick<NamespaceState, 'name' | 'dropped'>;
 
 export interface HeadsOptions {
   readonly engine: Engine;
@@ -53,6 +62,9 @@ export class Heads {
   readonly #locksKnown = new Set<NamespaceId>();
   /** How often this process has changed the lock of a namespace, or learned of it for sure. */
   readonly #lockChanges = new Map<NamespaceId, number>();
+  readonly #names = new Map<NamespaceId, Naming>();
+  /** How often this process has changed what a namespace is called, dropped it or brought it back, or looked for sure. */
+  readonly #nameChanges = new Map<NamespaceId, number>();
 
   constructor({ engine, isSole, onForeignCommit }: HeadsOptions) {
     this.#engine = engine;
@@ -75,14 +87,21 @@ export class Heads {
     // Asked in this order: the lease is looked at after the request arrived.
     const head = this.#known.get(namespace);
     // Who commits learns of a head, but not of a lock.
-    if (head === undefined || !this.#locksKnown.has(namespace) || !this.#isSole(namespace)) return undefined;
-    return { head, lock: this.#locks.get(namespace) };
+    const naming = this.#names.get(namespace);
+    if (head === undefined || naming === undefined || !this.#locksKnown.has(namespace)) return undefined;
+    return this.#isSole(namespace) ? { head, lock: this.#locks.get(namespace), ...naming } : undefined;
   }
 
   /** A lock that this process has set or taken away. */
   rememberLock(namespace: NamespaceId, lock: MaintenanceLock | undefined): void {
     this.#lockChanges.set(namespace, (this.#lockChanges.get(namespace) ?? 0) + 1);
     this.#keepLock(namespace, lock);
+  }
+
+  /** To be called when this process may have changed what the namespace is called, or whether it is dropped. */
+  forgetName(namespace: NamespaceId): void {
+    this.#nameChanges.set(namespace, (this.#nameChanges.get(namespace) ?? 0) + 1);
+    this.#names.delete(namespace);
   }
 
   #keepLock(namespace: NamespaceId, lock: MaintenanceLock | undefined): void {
@@ -93,7 +112,8 @@ export class Heads {
 
   async #ask(namespace: NamespaceId): Promise<NamespaceState> {
     const update = await this.#engine.read((transaction) => this.look(transaction, namespace));
-    return { head: this.takeIn(namespace, update), lock: update.lock };
+    const { lock, name, dropped } = update;
+    return { head: this.takeIn(namespace, update), lock, name, dropped };
   }
 
   /** What is remembered, however old. */
@@ -114,13 +134,15 @@ export class Heads {
     const since = this.#known.get(namespace);
     const { begin, end } = logRangeAfter(namespace, since?.version ?? ZERO_VERSION);
     const lockChanges = this.#lockChanges.get(namespace) ?? 0;
-    const [head, lock, watermark, entries] = await Promise.all([
+    const nameChanges = this.#nameChanges.get(namespace) ?? 0;
+    const [head, { name, droppedMs }, lock, watermark, entries] = await Promise.all([
       readHead(transaction, namespace),
+      readMeta(transaction, namespace),
       readLock(transaction, namespace),
       readWatermark(transaction, namespace),
       since === undefined ? [] : transaction.getRange(begin, end, { limit: RECENT_COMMITS_MAX + 1 }),
     ]);
-    const update = { head, lock, since, lockChanges };
+    const update = { head, lock, name, dropped: droppedMs !== undefined, since, lockChanges, nameChanges };
     // Before the watermark the changelog has gaps.
     const isComplete = since !== undefined && since.version >= watermark && entries.length <= RECENT_COMMITS_MAX;
     if (!isComplete) return { ...update, commits: undefined };
@@ -138,13 +160,17 @@ export class Heads {
    * @param isSure nobody but this process can have set or taken away a lock since
    */
   takeIn(namespace: NamespaceId, update: HeadUpdate, isSure = false): Head {
-    const { head, lock, since, commits, lockChanges } = update;
+    const { head, lock, name, dropped, since, commits, lockChanges, nameChanges } = update;
     if (commits !== undefined && this.#known.get(namespace) === since) {
       for (const commit of commits) this.#onForeignCommit(namespace, commit);
     }
     // A look that began before the last change of the lock was known may come late.
     if (isSure) this.rememberLock(namespace, lock);
     else if ((this.#lockChanges.get(namespace) ?? 0) === lockChanges) this.#keepLock(namespace, lock);
+    if ((this.#nameChanges.get(namespace) ?? 0) === nameChanges) {
+      this.#names.set(namespace, { name, dropped });
+      if (isSure) this.#nameChanges.set(namespace, nameChanges + 1);
+    }
     return this.remember(namespace, head);
   }
 

@@ -7,6 +7,7 @@
 //   DAEMON    daemon                        → its beat
 //   POLICY                                  → retention of namespaces without a policy of their own
 //   REMOVED   namespace                     → its name: what is left of it is being removed
+//   DROPPED   namespace                     → name, time: deleted, and to be removed when nobody wants it back
 //   NAMESPACE id META                       → name, created, parent of a fork, access proof, retention
 //   NAMESPACE id HEAD                       → version, page size, size, time
 //   NAMESPACE id PAGE    number, version    → page
@@ -40,6 +41,7 @@ const NAMESPACE = 4;
 const DAEMON = 5;
 const POLICY = 6;
 const REMOVED = 7;
+const DROPPED = 8;
 
 const META = 0;
 const HEAD = 1;
@@ -74,7 +76,16 @@ export const removedRange = tupleRange(packTuple(REMOVED));
 export const removedKey = (namespace: NamespaceId): Buffer => packTuple(REMOVED, namespace);
 export const namespaceOfRemovedKey = (key: Buffer): NamespaceId => unpackTuple(key)[1] as NamespaceId;
 
+export const droppedRange = tupleRange(packTuple(DROPPED));
+export const droppedKey = (namespace: NamespaceId): Buffer => packTuple(DROPPED, namespace);
+export const namespaceOfDroppedKey = (key: Buffer): NamespaceId => unpackTuple(key)[1] as NamespaceId;
+
 export const nameKey = (name: string): Buffer => packTuple(NAME, name);
+/** Of the names that begin with `prefix`. */
+export function nameRangeOf(prefix: string): KeyRange {
+  const begin = nameKey(prefix).subarray(0, -1);
+  return { begin, end: Buffer.concat([begin, Buffer.of(0xff)]) };
+}
 export const nameOfKey = (key: Buffer): string => unpackTuple(key)[1] as string;
 
 export const stagingKey = (namespace: NamespaceId, stage: StageId): Buffer => packTuple(STAGING, namespace, stage);

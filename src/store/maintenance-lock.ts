@@ -42,11 +42,12 @@ export async function setLock(engine: Engine, request: LockRequest): Promise<Mai
   const { namespace, owner, nowMs, open } = request;
   validateOwner(owner);
   const { value } = await engine.transact(async (transaction) => {
-    const [{ name }, head, bytes] = await Promise.all([
+    const [{ name, droppedMs }, head, bytes] = await Promise.all([
       readMeta(transaction, namespace),
       readHead(transaction, namespace),
       transaction.get(lockKey(namespace)),
     ]);
+    if (droppedMs !== undefined) throw new MvfuseError('NOT_FOUND', `there is no namespace "${name}" any more`);
     const known = bytes && decodeLock(bytes);
     if (known?.owner === owner) return known;
     if (known !== undefined) throw lockedError(name, known);

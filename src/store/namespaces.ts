@@ -1,10 +1,10 @@
-// Creating, finding, renaming namespaces, and what is kept with their names. An id is never used twice.
+// Creating and finding namespaces, and what is kept with their names. An id is never used twice.
 
 import { MvfuseError } from '../errors.js';
 import type { Engine, ReadTransaction, Transaction } from '../kv/engine.js';
 import { NAMESPACE_ID_MAX, PAGE_BYTES_DEFAULT } from '../limits.js';
-import { ZERO_VERSION } from '../version.js';
-import { headKey, metaKey, nameKey, nameOfKey, nameRange, namespaceSequenceKey } from './keys.js';
+import { type Version, ZERO_VERSION } from '../version.js';
+import { headKey, metaKey, nameKey, nameRange, nameRangeOf, namespaceSequenceKey, watermarkKey } from './keys.js';
 import { proofInName, validateNamespaceName } from './namespace-name.js';
 import {
   decodeHead,
@@ -16,18 +16,28 @@ import {
   encodeNumber,
   type NamespaceMeta,
 } from './records.js';
-import type { Head, NamespaceId, NamespaceInfo } from './types.js';
+import type { ForkPoint, Head, NamespaceId, NamespaceInfo } from './types.js';
 
 /** The head before the first commit: an empty file. */
 export function emptyHead(createdMs: number): Head {
   return { version: ZERO_VERSION, pageBytes: PAGE_BYTES_DEFAULT, sizeBytes: 0, timeMs: createdMs };
 }
 
-/** @throws INVALID_ARGUMENT, ALREADY_EXISTS, LIMIT */
-export async function createNamespace(engine: Engine, name: string, createdMs: number): Promise<NamespaceInfo> {
+export interface Creation {
+  readonly name: string;
+  readonly createdMs: number;
+  /** One that was reserved; a new one when it is left out. */
+  readonly id: NamespaceId | undefined;
+}
+
+/** @throws INVALID_ARGUMENT for a name, and for an id that is not reserved; ALREADY_EXISTS, LIMIT */
+export async function createNamespace(engine: Engine, creation: Creation): Promise<NamespaceInfo> {
+  const { name, createdMs, id: reserved } = creation;
   validateNamespaceName(name);
   const { value } = await engine.transact(async (transaction) => {
-    const id = await issueNamespaceId(transaction, name);
+    await requireFreeName(transaction, name);
+    const id = reserved ?? (await issueNamespaceId(transaction));
+    if (reserved !== undefined) await requireReserved(transaction, reserved);
     const head = emptyHead(createdMs);
     const accessProof = proofInName(name);
     const meta = { name, createdMs, ...(accessProof === undefined ? {} : { accessProof }) };
@@ -39,30 +49,32 @@ export async function createNamespace(engine: Engine, name: string, createdMs: n
   return value;
 }
 
-/** An id for a name that nobody has. @throws ALREADY_EXISTS, LIMIT */
-export async function issueNamespaceId(transaction: Transaction, name: string): Promise<NamespaceId> {
-  if (await transaction.get(nameKey(name)))
+/** An id that nothing else ever gets; no namespace has it until one is created. @throws LIMIT */
+export async function reserveNamespaceId(engine: Engine): Promise<NamespaceId> {
+  return (await engine.transact(issueNamespaceId)).value;
+}
+
+/** @throws ALREADY_EXISTS */
+export async function requireFreeName(transaction: ReadTransaction, name: string): Promise<void> {
+  if ((await transaction.get(nameKey(name))) !== undefined)
     throw new MvfuseError('ALREADY_EXISTS', `the namespace "${name}" exists already`);
+}
+
+/** @throws LIMIT */
+export async function issueNamespaceId(transaction: Transaction): Promise<NamespaceId> {
   const id = (await issueId(transaction, namespaceSequenceKey)) as NamespaceId;
   if (id > NAMESPACE_ID_MAX) throw new MvfuseError('LIMIT', `a store holds at most ${NAMESPACE_ID_MAX} namespaces`);
   return id;
 }
 
-/** A name that carries an access proof brings it along; otherwise it stays what it was. @throws INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS */
-export async function renameNamespace(engine: Engine, name: string, newName: string): Promise<NamespaceInfo> {
-  validateNamespaceName(newName);
-  const { value } = await engine.transact(async (transaction) => {
-    const id = await readId(transaction, name);
-    if (newName !== name && (await transaction.get(nameKey(newName))))
-      throw new MvfuseError('ALREADY_EXISTS', `the namespace "${newName}" exists already`);
-    transaction.clear(nameKey(name));
-    transaction.set(nameKey(newName), encodeNumber(id));
-    const accessProof = proofInName(newName);
-    const meta = { ...(await readMeta(transaction, id)), name: newName };
-    transaction.set(metaKey(id), encodeMeta(accessProof === undefined ? meta : { ...meta, accessProof }));
-    return readInfo(transaction, id);
-  });
-  return value;
+/** Was issued, and no namespace has or had it. @throws INVALID_ARGUMENT */
+async function requireReserved(transaction: ReadTransaction, id: NamespaceId): Promise<void> {
+  const [last, meta, watermark] = await Promise.all(
+    [namespaceSequenceKey, metaKey(id), watermarkKey(id)].map((key) => transaction.get(key)),
+  );
+  // The watermark stays of those that were removed.
+  const isReserved = last !== undefined && id >= 1 && id <= decodeNumber(last) && !meta && !watermark;
+  if (!isReserved) throw new MvfuseError('INVALID_ARGUMENT', `the namespace id ${id} is not reserved`);
 }
 
 /** Changes what is kept with a namespace's name. @throws NOT_FOUND */
@@ -87,9 +99,25 @@ export function statNamespace(engine: Engine, name: string): Promise<NamespaceIn
 /** All of them, or those whose names begin with `prefix`, in the order of their names' UTF-8 bytes. */
 export function listNamespaces(engine: Engine, prefix = ''): Promise<NamespaceInfo[]> {
   return engine.read(async (transaction) => {
+    const { begin, end } = nameRangeOf(prefix);
+    const names = await transaction.getRange(begin, end);
+    return Promise.all(names.map(({ value }) => readInfo(transaction, decodeNamespaceId(value))));
+  });
+}
+
+/** Whether there is a namespace whose name begins with `prefix`. */
+export function hasNamespaces(engine: Engine, prefix: string): Promise<boolean> {
+  return engine.read(async (transaction) => {
+    const { begin, end } = nameRangeOf(prefix);
+    return (await transaction.getRange(begin, end, { limit: 1 })).length > 0;
+  });
+}
+
+/** Of all that have a name. */
+export function listNamespaceIds(engine: Engine): Promise<NamespaceId[]> {
+  return engine.read(async (transaction) => {
     const names = await transaction.getRange(nameRange.begin, nameRange.end);
-    const wanted = names.filter(({ key }) => nameOfKey(key).startsWith(prefix));
-    return Promise.all(wanted.map(({ value }) => readInfo(transaction, decodeNamespaceId(value))));
+    return names.map(({ value }) => decodeNamespaceId(value));
   });
 }
 
@@ -125,23 +153,29 @@ export async function issueId(transaction: Transaction, sequenceKey: Buffer): Pr
 /** @throws NOT_FOUND */
 export async function readInfo(transaction: ReadTransaction, id: NamespaceId): Promise<NamespaceInfo> {
   const [meta, head] = await Promise.all([readMeta(transaction, id), readHead(transaction, id)]);
-  const parent = meta.parent && (await readMeta(transaction, meta.parent.namespace));
-  return infoOf(id, meta, head, parent?.name);
+  if (meta.parent === undefined) return infoOf(id, meta, head, undefined);
+  const { namespace, version } = meta.parent;
+  return infoOf(id, meta, head, forkPoint(namespace, version, await readMeta(transaction, namespace)));
+}
+
+export function forkPoint(id: NamespaceId, version: Version, { name, droppedMs }: NamespaceMeta): ForkPoint {
+  return { id, namespace: name, version, ...(droppedMs === undefined ? {} : { dropped: true }) };
 }
 
 export function infoOf(
   id: NamespaceId,
-  { name, createdMs, parent, accessProof }: NamespaceMeta,
+  { name, createdMs, accessProof, droppedMs }: NamespaceMeta,
   head: Head,
-  parentName: string | undefined,
+  parent: ForkPoint | undefined,
 ): NamespaceInfo {
   return {
     id,
     name,
     createdMs,
     head,
-    ...(parent === undefined ? {} : { parent: { namespace: parentName!, version: parent.version } }),
+    ...(parent === undefined ? {} : { parent }),
     isProtected: accessProof !== undefined,
+    ...(droppedMs === undefined ? {} : { droppedMs }),
   };
 }
 

@@ -3,7 +3,7 @@
 // fork, maintenance-lock, removal and retention (what is kept, and what for).
 
 import { isMvfuseError, MvfuseError } from '../errors.js';
-import type { ClusterStatus, Engine, RoundTrips } from '../kv/engine.js';
+import type { ClusterStatus, Engine, RoundTrips, Transaction } from '../kv/engine.js';
 import { CHANGES_READ_MAX, COMMIT_BYTES_MAX, STAGE_CHUNK_BYTES_MAX, STORE_CLOSE_WAIT_MS_MAX } from '../limits.js';
 import type { Moment } from '../moment.js';
 import type { StoreObserver } from '../observers.js';
@@ -12,10 +12,10 @@ import { type Version, ZERO_VERSION } from '../version.js';
 import { changedPages } from './changed-pages.js';
 import type { CollectLimits } from './collector.js';
 import { type CommitLimits, type CommittedMember, Committer, shrunkPage } from './commit.js';
-import { forkNamespace, isForkedOut } from './fork.js';
+import { forkNamespace, isForkedOut, readForks } from './fork.js';
 import { requireFormat } from './format.js';
 import { type ForeignCommit, Heads, type NamespaceState } from './heads.js';
-import { readHeld, requireReadable } from './held-versions.js';
+import { requireReadable } from './held-versions.js';
 import { type HostStatus, readHosts } from './hosts.js';
 import { logRangeAfter, versionOfKey } from './keys.js';
 import { Lineages } from './lineage.js';
@@ -25,12 +25,24 @@ import { NamespaceHistories } from './namespace-history.js';
 import {
   changeMeta,
   createNamespace,
+  hasNamespaces,
   listNamespaces,
   readInfo,
   readMeta,
-  renameNamespace,
+  reserveNamespaceId,
   statNamespace,
 } from './namespaces.js';
+import {
+  type DropOptions,
+  dropNamespace,
+  listDropped,
+  type NamingContext,
+  type RenameOptions,
+  renameNamespace,
+  statDropped,
+  type UndeleteOptions,
+  undeleteNamespace,
+} from './naming.js';
 import { OpenVersions } from './open-versions.js';
 import { PageCache } from './page-cache.js';
 import { padPage, pageOfStored } from './page-codec.js';
@@ -45,6 +57,7 @@ import type {
   Change,
   Commit,
   CommitRequest,
+  DroppedNamespace,
   Head,
   LogEntry,
   MaintenanceLock,
@@ -52,6 +65,7 @@ import type {
   NamespaceId,
   NamespaceInfo,
   PageNumber,
+  RenamedNamespace,
   RetentionPolicy,
   Tag,
 } from './types.js';
@@ -127,6 +141,7 @@ export class PageStore {
       openVersions: this.#openVersions,
       isShared: host !== undefined || !soleOwner,
       limits,
+      onRemoved: (namespace) => this.#heads.forget(namespace),
       ...(this.#leases === undefined ? {} : { forgetSilent: () => this.#leases!.forgetSilent() }),
     });
     this.#reader = new PageReader({
@@ -165,9 +180,20 @@ export class PageStore {
     return store;
   }
 
-  /** @throws INVALID_ARGUMENT for a name that is not allowed, ALREADY_EXISTS, LIMIT */
-  createNamespace(name: string, createdMs = Math.floor(this.#clock())): Promise<NamespaceInfo> {
-    return createNamespace(this.#engine, name, createdMs);
+  /** An id for createNamespace that nothing else ever gets; until then no namespace has it. @throws LIMIT */
+  reserveNamespaceId(): Promise<NamespaceId> {
+    return reserveNamespaceId(this.#engine);
+  }
+
+  /**
+   * `id` is one that was reserved; `createdMs` is now when it is left out.
+   * @throws INVALID_ARGUMENT for a name that is not allowed, and an id that is not reserved; ALREADY_EXISTS, LIMIT
+   */
+  createNamespace(
+    name: string,
+    { id, createdMs = this.#nowMs() }: { readonly id?: NamespaceId; readonly createdMs?: number } = {},
+  ): Promise<NamespaceInfo> {
+    return createNamespace(this.#engine, { name, id, createdMs });
   }
 
   /** @throws INVALID_ARGUMENT for a name that is not allowed, NOT_FOUND */
@@ -175,29 +201,69 @@ export class PageStore {
     return statNamespace(this.#engine, name);
   }
 
+  /** Also of one that was dropped. @throws NOT_FOUND */
+  statById(namespace: NamespaceId): Promise<NamespaceInfo> {
+    return this.#engine.read((transaction) => readInfo(transaction, namespace));
+  }
+
+  /** Whether there is one whose name begins with `prefix`. */
+  hasNamespaces(prefix: string): Promise<boolean> {
+    return hasNamespaces(this.#engine, prefix);
+  }
+
   /** All of them, or those whose names begin with `prefix`, ascending by the UTF-8 bytes of their names. */
   listNamespaces(prefix?: string): Promise<NamespaceInfo[]> {
     return listNamespaces(this.#engine, prefix);
   }
 
-  /** @throws INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS */
-  renameNamespace(name: string, newName: string): Promise<NamespaceInfo> {
-    return renameNamespace(this.#engine, name, newName);
+  /**
+   * With `replace`, a namespace that has the new name is dropped at the same moment. A rename onto itself changes nothing.
+   * @throws INVALID_ARGUMENT; NOT_FOUND; CONFLICT when the name means another namespace than `expected`; ALREADY_EXISTS
+   *   unless `replace`; BUSY while one of the two is locked
+   */
+  renameNamespace(name: string, newName: string, options?: RenameOptions): Promise<RenamedNamespace> {
+    return this.#naming((context) => renameNamespace(context, name, newName, options));
+  }
+
+  /**
+   * Takes the name from a namespace, and nothing else: who has it open goes on, also writing. It can be brought back for
+   * UNDELETE_MS at least; then a round of retention removes it, once nobody reads it and no fork goes on from it.
+   * @throws NOT_FOUND; CONFLICT when the name means another namespace than `expected`; BUSY while it is locked
+   */
+  dropNamespace(name: string, options?: DropOptions): Promise<NamespaceId> {
+    return this.#naming((context) => dropNamespace(context, name, options));
+  }
+
+  /**
+   * Gives a dropped namespace a name again, with all that was committed to it meanwhile.
+   * @throws INVALID_ARGUMENT; NOT_FOUND saying what there is; ALREADY_EXISTS when the name is another's now
+   */
+  undeleteNamespace(name: string, options?: UndeleteOptions): Promise<NamespaceInfo> {
+    return this.#naming((context) => undeleteNamespace(context, name, options));
+  }
+
+  /** Those that can be brought back, the last one dropped first; all of them, or those whose names begin with `prefix`. */
+  listDropped(prefix?: string): Promise<DroppedNamespace[]> {
+    return listDropped(this.#engine, prefix);
+  }
+
+  /** @throws NOT_FOUND */
+  statDropped(namespace: NamespaceId): Promise<DroppedNamespace> {
+    return statDropped(this.#engine, namespace);
   }
 
   /** What is kept of a namespace besides its pages. @throws NOT_FOUND */
   details(namespace: NamespaceId): Promise<NamespaceDetails> {
     return this.#engine.read(async (transaction) => {
-      const [info, meta, outlook, tags, all, policy, { lock }] = await Promise.all([
+      const [info, meta, outlook, tags, forks, policy, { lock }] = await Promise.all([
         readInfo(transaction, namespace),
         readMeta(transaction, namespace),
         this.retention.outlook(transaction, namespace),
         listTags(transaction, namespace),
-        readHeld(transaction, namespace, []),
+        readForks(transaction, namespace),
         readDefaultPolicy(transaction),
         this.#heads.look(transaction, namespace),
       ]);
-      const forks = all.filter(({ by }) => by === 'fork').map(({ name, version }) => ({ namespace: name, version }));
       const own = meta.retention;
       return { ...info, ...outlook, retention: own ?? policy, hasOwnRetention: own !== undefined, tags, forks, lock };
     });
@@ -228,12 +294,17 @@ export class PageStore {
   }
 
   /**
-   * The name is gone when it resolves; what it took is freed by retention.run() or purge().
-   * @throws NOT_FOUND; CONFLICT while forks go on from it; BUSY while it is locked, or is read and not `force`
+   * Removes a namespace for good, also one that was dropped: by its name, where no other has that, or by name and `id`.
+   * Nobody can read it when this resolves; what it took is freed by retention.run() or purge().
+   * @throws NOT_FOUND; CONFLICT while forks go on from it, and when several were dropped by the name; BUSY while it is
+   *   locked, or is read and not `force`
    */
-  async removeNamespace(name: string, options: { readonly force?: boolean } = {}): Promise<NamespaceId> {
+  async removeNamespace(
+    name: string,
+    { force = false, id: wanted }: { readonly force?: boolean; readonly id?: NamespaceId | undefined } = {},
+  ): Promise<NamespaceId> {
     const open = (namespace: NamespaceId) => this.retention.open(namespace);
-    const id = await removeNamespace(this.#engine, { name, force: options.force === true, open });
+    const id = await removeNamespace(this.#engine, { name, id: wanted, force, open });
     this.#heads.forget(id);
     return id;
   }
@@ -319,7 +390,11 @@ export class PageStore {
 
   // --- maintenance locks
 
-  /** The head and the maintenance lock that are there now. @throws NOT_FOUND */
+  /**
+   * The head and the maintenance lock that are there now, and what the namespace is called. Of a name that another host
+   * changes, who has the write lease hears as soon as nothing is being written here.
+   * @throws NOT_FOUND
+   */
   state(namespace: NamespaceId): Promise<NamespaceState> {
     return this.#heads.state(namespace);
   }
@@ -635,6 +710,21 @@ export class PageStore {
   #holding<T>(namespace: NamespaceId, hold: (open: readonly Version[]) => Promise<T>): Promise<T> {
     const run = (): Promise<T> => hold(this.retention.open(namespace));
     return this.#leases === undefined ? this.#openVersions.exclusively(run) : run();
+  }
+
+  /** Runs what changes the names of namespaces; afterwards none of those is remembered. */
+  async #naming<T>(change: (context: NamingContext) => Promise<T>): Promise<T> {
+    const touched = new Set<NamespaceId>();
+    const askLease = async (transaction: Transaction, namespace: NamespaceId): Promise<void> => {
+      touched.add(namespace);
+      await this.#leases?.ask(transaction, namespace);
+    };
+    try {
+      return await change({ engine: this.#engine, nowMs: this.#nowMs(), askLease });
+    } finally {
+      // Also when nobody knows whether it was done.
+      for (const namespace of touched) this.#heads.forgetName(namespace);
+    }
   }
 
   #nowMs(): number {

@@ -30,6 +30,14 @@ export interface NamespaceMeta {
   /** BLAKE3 of the secret that a mount must present, 64 hex digits. */
   readonly accessProof?: string;
   readonly retention?: RetentionPolicy;
+  /** When it was dropped: its name is nobody's, or another's. */
+  readonly droppedMs?: number;
+}
+
+/** A namespace that was dropped: what it was called, and when. */
+export interface DroppedRecord {
+  readonly name: string;
+  readonly droppedMs: number;
 }
 
 /** How far a namespace was freed of what only removed versions needed. */
@@ -165,6 +173,9 @@ export const decodeBeat = (bytes: Buffer): BeatRecord => decodeJson(bytes, 'the 
 
 export const encodeLock = (lock: MaintenanceLock): Buffer => encodeJson(lock);
 export const decodeLock = (bytes: Buffer): MaintenanceLock => decodeJson(bytes, 'a maintenance lock');
+
+export const encodeDropped = (dropped: DroppedRecord): Buffer => encodeJson(dropped);
+export const decodeDropped = (bytes: Buffer): DroppedRecord => decodeJson(bytes, 'the record of a dropped namespace');
 
 export const encodePolicy = (policy: RetentionPolicy): Buffer => encodeJson(policy);
 export const decodePolicy = (bytes: Buffer): RetentionPolicy => decodeJson(bytes, 'a retention policy');

@@ -9,13 +9,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isMvfuseError, MvfuseError } from '../errors.js';
 import { keyAfter } from '../kv/bytes.js';
 import type { Engine, ReadTransaction } from '../kv/engine.js';
-import { REMOVED_KEYS_MAX, RETENTION_GRACE_MS } from '../limits.js';
+import type { KeyRange } from '../kv/tuple.js';
+import { REMOVED_KEYS_MAX, RETENTION_GRACE_MS, UNDELETE_MS } from '../limits.js';
 import { type Version, versionToBytes, ZERO_VERSION } from '../version.js';
 import { COLLECT_LIMITS, type Collected, type CollectLimits, collectStep } from './collector.js';
-import { EVERYTHING_GONE, heldBefore, readHeld, readWatermark } from './held-versions.js';
+import { heldBefore, readHeld, readWatermark } from './held-versions.js';
 import {
+  droppedRange,
   logKey,
   logRange,
+  namespaceOfDroppedKey,
   namespaceOfRemovedKey,
   namespaceRange,
   policyKey,
@@ -25,9 +28,10 @@ import {
   watermarkKey,
 } from './keys.js';
 import { readTimePoints } from './moments.js';
-import { listNamespaces, readHead, readMeta } from './namespaces.js';
+import { listNamespaceIds, readHead, readMeta } from './namespaces.js';
 import type { OpenVersions } from './open-versions.js';
-import { decodeChange, decodePolicy, encodePolicy } from './records.js';
+import { decodeChange, decodeDropped, decodePolicy, encodePolicy } from './records.js';
+import { removeDropped } from './removal.js';
 import type { HeldVersion, NamespaceId, RetentionPolicy } from './types.js';
 
 /** What a removal of versions did, or would do. */
@@ -65,6 +69,8 @@ export interface RetentionOptions {
   readonly isShared: boolean;
   /** Called before each round: signs of life of processes that are gone are to be removed. */
   readonly forgetSilent?: () => Promise<void>;
+  /** Hears of a namespace that was removed for good because nobody brought it back. */
+  readonly onRemoved: (namespace: NamespaceId) => void;
   /** Smaller ones make long collections cheap to test. */
   readonly limits?: Partial<CollectLimits> | undefined;
 }
@@ -77,17 +83,19 @@ export class Retention {
   readonly #openVersions: OpenVersions;
   readonly #isShared: boolean;
   readonly #forgetSilent: () => Promise<void>;
+  readonly #onRemoved: (namespace: NamespaceId) => void;
   readonly #limits: CollectLimits;
   readonly #stopped = new AbortController();
   #running: Promise<void> | undefined;
   #figures: RetentionFigures = { versions: 0, bytes: 0, lastRunMs: undefined, failures: 0, lastFailure: undefined };
 
-  constructor({ engine, clock, openVersions, isShared, forgetSilent, limits }: RetentionOptions) {
+  constructor({ engine, clock, openVersions, isShared, forgetSilent, onRemoved, limits }: RetentionOptions) {
     this.#engine = engine;
     this.#clock = clock;
     this.#openVersions = openVersions;
     this.#isShared = isShared;
     this.#limits = { ...COLLECT_LIMITS, ...limits };
+    this.#onRemoved = onRemoved;
     this.#forgetSilent = forgetSilent ?? (async () => {});
   }
 
@@ -183,29 +191,41 @@ export class Retention {
     await this.#engine.transact(async (transaction) => transaction.clear(removedKey(namespace)));
   }
 
-  /** Removes what is left of all namespaces that were deleted. */
+  /**
+   * Removes the namespaces that were dropped UNDELETE_MS ago and that nobody needs, and what is left of all that were removed.
+   * @throws as purge, when all of them were tried
+   */
   async purgeDeleted(options: CollectOptions = {}): Promise<void> {
-    const { begin, end } = removedRange;
-    const entries = await this.#engine.read((transaction) => transaction.getRange(begin, end));
-    for (const { key } of entries) await this.purge(namespaceOfRemovedKey(key), options);
+    const failure = await this.#purgeDeleted(options);
+    if (failure !== undefined) throw failure;
+  }
+
+  async #purgeDeleted(options: CollectOptions): Promise<MvfuseError | undefined> {
+    const read = ({ begin, end }: KeyRange) => this.#engine.read((transaction) => transaction.getRange(begin, end));
+    // Forks come before what they were forked from.
+    const dropped = (await read(droppedRange)).reverse();
+    const notRemoved = await eachApart(dropped, async ({ key, value }) => {
+      options.signal?.throwIfAborted();
+      if (decodeDropped(value).droppedMs + UNDELETE_MS > this.#clock()) return;
+      const id = namespaceOfDroppedKey(key);
+      if (await this.#decide(() => removeDropped(this.#engine, id, (of) => this.open(of)))) this.#onRemoved(id);
+    });
+    const removed = await read(removedRange);
+    const notPurged = await eachApart(removed, ({ key }) => this.purge(namespaceOfRemovedKey(key), options));
+    return notRemoved ?? notPurged;
   }
 
   /** Goes through all namespaces: policies, what is left of removed versions and of deleted namespaces. */
   async run(options: CollectOptions = {}): Promise<void> {
     await this.#forgetSilent();
-    await this.purgeDeleted(options);
-    let failure: MvfuseError | undefined;
-    for (const { id } of await listNamespaces(this.#engine)) {
-      try {
-        await this.apply(id, { ...options, isGentle: true });
-      } catch (error) {
-        if (!isMvfuseError(error) || error.code === 'STORE_FAILED' || error.code === 'CLOSED') throw error;
-        // Anything else is that namespace's own affair; NOT_FOUND: it was deleted meanwhile.
-        if (error.code !== 'NOT_FOUND') failure ??= error;
-      }
-    }
+    const notPurged = await this.#purgeDeleted(options);
+    const namespaces = await listNamespaceIds(this.#engine);
+    const notApplied = await eachApart(namespaces, async (id) => {
+      await this.apply(id, { ...options, isGentle: true });
+    });
     await this.#engine.reclaim?.();
     this.#figures = { ...this.#figures, lastRunMs: this.#clock() };
+    const failure = notPurged ?? notApplied;
     if (failure !== undefined) throw failure;
   }
 
@@ -331,8 +351,20 @@ export async function readDefaultPolicy(transaction: ReadTransaction): Promise<R
   return bytes === undefined ? {} : decodePolicy(bytes);
 }
 
-/** Marks a namespace whose name is gone as deleted: nobody reads it any more. */
-export const DELETED_WATERMARK = versionToBytes(EVERYTHING_GONE);
+/** One after the other; what fails for one does not keep the others from it, unless the store fails. Answers the first failure. */
+async function eachApart<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<MvfuseError | undefined> {
+  let failure: MvfuseError | undefined;
+  for (const item of items) {
+    try {
+      await work(item);
+    } catch (error) {
+      if (!isMvfuseError(error) || error.code === 'STORE_FAILED' || error.code === 'CLOSED') throw error;
+      // NOT_FOUND: the namespace was removed meanwhile.
+      if (error.code !== 'NOT_FOUND') failure ??= error;
+    }
+  }
+  return failure;
+}
 
 async function* changesBefore(engine: Engine, namespace: NamespaceId, version: Version) {
   let { begin, end } = logRange(namespace);

@@ -89,13 +89,34 @@ export interface NamespaceInfo {
   readonly parent?: ForkPoint;
   /** Whether a mount must present a secret for it. */
   readonly isProtected: boolean;
+  /** When it was dropped, of one that was: it has its name no longer. */
+  readonly droppedMs?: number;
 }
 
-/** A version of another namespace that a fork goes on from. */
+/** A namespace that was dropped, and can be brought back. */
+export interface DroppedNamespace {
+  readonly id: NamespaceId;
+  /** What it was called. Others may have been dropped by the same name, and one may have it now. */
+  readonly name: string;
+  readonly droppedMs: number;
+  /** From then on it is removed for good, once nobody reads it and no fork goes on from it. */
+  readonly removedAfterMs: number;
+  readonly head: Head;
+}
+
+/** A namespace that was renamed, and which one had the new name until then. */
+export interface RenamedNamespace extends NamespaceInfo {
+  /** Dropped with the rename. */
+  readonly replaced?: NamespaceId;
+}
+
+/** A version that a fork goes on from, with the fork's parent; or with the fork, where that is told of a parent. */
 export interface ForkPoint {
-  /** The other's name, as it is now. */
+  readonly id: NamespaceId;
+  /** The other's name, as it is now; what it was called, if it was dropped. */
   readonly namespace: string;
   readonly version: Version;
+  readonly dropped?: true;
 }
 
 /** What a namespace's own policy keeps; without either, every version. A version is kept where one of the two keeps it. */

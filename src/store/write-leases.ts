@@ -219,6 +219,12 @@ export class WriteLeases {
     }
   }
 
+  /** Asks another process that has the lease to pass it on, so that it looks at the namespace again; waits for nothing. */
+  async ask(transaction: Transaction, namespace: NamespaceId): Promise<void> {
+    const { owner } = await readLease(transaction, namespace);
+    if (owner !== undefined && owner !== this.daemon) await this.#ask(transaction, namespace);
+  }
+
   /** From now on this process shows that it is there, and what it has open is kept for it. */
   appear(): void {
     if (this.#isPresent) return;

@@ -110,9 +110,9 @@ describe('history among hosts', { skip: missing() }, () => {
     assert.equal(await sum(forked, 'fork'), '6');
     await sqlite3(forked.path('fork'), 'UPDATE t SET a = 100; PRAGMA integrity_check');
     assert.equal(await sum(a!), '8');
-    assert.match((await mvfuse('ns', 'delete', 'test', '--yes')).stderr, /forks/);
+    assert.match((await mvfuse('ns', 'delete', 'test', '--purge', '--yes')).stderr, /forks/);
     assert.equal(await forked.unmount(), 0);
-    await done('ns', 'delete', 'fork', '--yes');
+    await done('ns', 'delete', 'fork', '--purge', '--yes');
     await done('gc');
     assert.deepEqual(
       await log(),

@@ -5,8 +5,10 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { UNDELETE_MS } from '../../src/limits.js';
 import { TEST_ENGINES, type TestEngine } from '../support/engines.js';
 import { checkNoLeaks, freshKeys, storedKeys } from '../support/history-leaks.js';
+import * as names from '../support/history-name-steps.js';
 import * as removal from '../support/history-removal-steps.js';
 import * as steps from '../support/history-steps.js';
 import { HistoryWalk } from '../support/history-walk.js';
@@ -29,8 +31,13 @@ const WEIGHTS: ReadonlyArray<readonly [number, steps.Step]> = [
   [4, steps.fork],
   [2, steps.rollback],
   [1, steps.restore],
-  [1, steps.rename],
-  [2, steps.deleteNamespace],
+  [1, names.rename],
+  [3, names.drop],
+  [2, names.replace],
+  [3, names.undelete],
+  [2, names.purge],
+  [1, names.passHours],
+  [2, names.dieOnTheWay],
   [2, steps.lock],
   [2, steps.unlock],
   [2, removal.setPolicy],
@@ -55,7 +62,8 @@ async function walkAtRandom(walk: HistoryWalk, stepsMax: number): Promise<void> 
 
 /** Nothing is held but by forks, and everything but the newest is removed. */
 async function letGo(walk: HistoryWalk): Promise<void> {
-  for (const namespace of [...walk.live, ...walk.deleted]) for (const { close } of namespace.opened.splice(0)) close();
+  for (const namespace of [...walk.live, ...walk.dropped, ...walk.deleted])
+    for (const { close } of namespace.opened.splice(0)) close();
   for (const namespace of walk.live) {
     if (namespace.lock !== undefined) await walk.service.unlock(namespace.name, namespace.lock.owner, 'commit');
     namespace.lock = undefined;
@@ -66,13 +74,20 @@ async function letGo(walk: HistoryWalk): Promise<void> {
 }
 
 async function truncateAll(walk: HistoryWalk): Promise<void> {
+  await passDay(walk);
   for (const namespace of walk.live) {
     await walk.service.truncate(namespace.name, namespace.newest.head.version);
     namespace.raiseFloor(namespace.newest.head.version);
   }
-  await walk.store.retention.purgeDeleted();
   await walk.checkEverything();
   await checkNoLeaks(walk.engine, walk.live);
+}
+
+/** What was deleted is removed, unless a fork of it is left. */
+async function passDay(walk: HistoryWalk): Promise<void> {
+  walk.nowMs += UNDELETE_MS;
+  await walk.store.retention.purgeDeleted();
+  await names.removeExpired(walk);
 }
 
 async function deleteForks(walk: HistoryWalk): Promise<void> {
@@ -80,8 +95,9 @@ async function deleteForks(walk: HistoryWalk): Promise<void> {
   for (;;) {
     const leaf = walk.live.find((namespace) => isFork(namespace) && namespace.forks.size === 0);
     if (leaf === undefined) return;
-    await walk.service.deleteNamespace(leaf.name);
+    await walk.service.purgeNamespace(leaf.name);
     steps.forget(walk, leaf);
+    await passDay(walk);
   }
 }
 
@@ -101,7 +117,7 @@ async function checkSpace(walk: HistoryWalk, engine: TestEngine): Promise<void> 
     await files.remove();
   }
   for (const namespace of [...walk.live]) {
-    await walk.service.deleteNamespace(namespace.name);
+    await walk.service.purgeNamespace(namespace.name);
     steps.forget(walk, namespace);
   }
   const { count } = await storedKeys(walk.engine);

@@ -31,6 +31,10 @@ interface Stat {
   };
 }
 
+interface Version {
+  readonly version: string;
+}
+
 async function stat(key: string): Promise<Stat> {
   return (await api.expect(200, 'POST', '/api/stat_namespace', { key })).json as Stat;
 }
@@ -65,6 +69,27 @@ test('overlays: 409 for a version that is gone, or a base that is locked', async
   await api.expect(400, 'POST', '/api/create_namespace', overlay('other', versions[2]!, 'f'.repeat(20)));
   assert.match((await api.expect(409, 'POST', '/api/delete_namespace', { key: 'test' })).text, /fork|overlay/);
   await api.expect(200, 'POST', '/api/delete_namespace', { key: 'overlay' });
+});
+
+test('overlays of what was deleted: 409 while they are there, and their base keeps its id', async () => {
+  const make = async (key: string, base: Stat) => {
+    const [newest] = (await api.expect(200, 'GET', `/api/v1/namespaces/${base.nskey}/versions`)).json as Version[];
+    const overlay = { ns_id: base.nsid, snapshot_version: newest!.version };
+    await api.expect(201, 'POST', '/api/create_namespace', { key, overlay_base: overlay });
+    return stat(key);
+  };
+  const base = await make('base', await stat('test'));
+  await make('top', base);
+  await api.expect(409, 'POST', '/api/delete_namespace', { key: 'base' });
+  await api.work('DELETE', '/api/v1/namespaces/base');
+  await api.expect(201, 'POST', '/api/create_namespace', { key: 'base' });
+  assert.equal((await stat('top')).metadata.overlay_base?.ns_id, base.nsid);
+  await api.expect(200, 'POST', '/api/delete_namespace', { key: 'base' });
+  await api.expect(200, 'POST', '/api/v1/namespaces/base/undelete', { id: Number.parseInt(base.nsid, 16) });
+  await api.expect(409, 'POST', '/api/delete_namespace', { key: 'base' });
+  await api.expect(200, 'POST', '/api/delete_namespace', { key: 'top' });
+  // Deleted before it: what is left of that keeps nobody from deleting.
+  await api.expect(200, 'POST', '/api/delete_namespace', { key: 'base' });
 });
 
 test('rename and delete', async () => {

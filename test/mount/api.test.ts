@@ -74,6 +74,33 @@ test('namespaces: list, create, stat, rename, delete', async () => {
   await api.expect(404, 'DELETE', `${NS}/renamed`);
 });
 
+test('namespaces: what was deleted is listed, comes back, and is removed for good', async () => {
+  const DELETED = '/api/v1/deleted-namespaces';
+  const listed = async (query = '') =>
+    (await api.expect(200, 'GET', `${DELETED}${query}`)).json as Array<{ id: number }>;
+  const [found] = await listed('?prefix=ren');
+  assert.deepEqual(await listed(), [found]);
+  assert.deepEqual(await listed('?prefix=nobody'), []);
+  await api.expect(400, 'GET', `${DELETED}?prefix=a&prefix=b`);
+  await api.expect(404, 'POST', `${NS}/missing/undelete`);
+  await api.expect(409, 'POST', `${NS}/renamed/undelete`, { as: 'test' });
+  await api.expect(400, 'POST', `${NS}/renamed/undelete`, { id: 0 });
+  await api.expect(404, 'POST', `${NS}/renamed/undelete`, { id: found!.id + 1 });
+  const back = (await api.expect(200, 'POST', `${NS}/renamed/undelete`, { as: 'back', id: found!.id })).json;
+  assert.equal((back as { id: number }).id, found!.id);
+  await api.expect(409, 'DELETE', `${NS}/back?id=${found!.id + 1}`);
+  const deleted = (await api.work('DELETE', `${NS}/back?id=${found!.id}`)) as {
+    droppedMs: number;
+    removedAfterMs: number;
+  };
+  assert.equal(deleted.removedAfterMs - deleted.droppedMs, 86_400_000);
+  await api.expect(200, 'POST', `${NS}/back/undelete`);
+  await api.work('DELETE', `${NS}/back`);
+  assert.equal(await api.work('DELETE', `${NS}/back?purge=true&force=true`), null);
+  await api.expect(404, 'DELETE', `${NS}/back?purge=true`);
+  assert.deepEqual(await listed(), []);
+});
+
 test('names and moments may hold whatever the store allows', async () => {
   const name = encodeURIComponent('übel & co?#%');
   await api.expect(201, 'POST', NS, { name: decodeURIComponent(name) });
@@ -206,7 +233,7 @@ test('fork, diff and rollback', async () => {
   assert.equal(fork.name, 'forked');
   await api.expect(409, 'POST', `${NS}/test/forks`, { name: 'forked' });
   await api.expect(404, 'POST', `${NS}/missing/forks`, { name: 'x' });
-  assert.equal(error(await api.expect(409, 'DELETE', `${NS}/test`)).code, 'CONFLICT');
+  assert.equal(error(await api.expect(409, 'DELETE', `${NS}/test?purge=true`)).code, 'CONFLICT');
   const same = (await api.work('GET', `/api/v1/diff?from=test@${versions[2]}&to=forked`)) as { pages: number[] };
   assert.deepEqual(same.pages, []);
   const differs = (await api.work('GET', `/api/v1/diff?from=test@${versions[2]}&to=test`)) as { pages: number[] };
@@ -222,7 +249,7 @@ test('fork, diff and rollback', async () => {
   await api.work('POST', `${NS}/test/rollback`, { moment: versions.at(-1) });
   assert.equal(await sqlite3(mount.path(), 'SELECT max(a) FROM t'), '4');
   await api.expect(404, 'POST', `${NS}/test/rollback`, { moment: 'nowhere' });
-  await api.work('DELETE', `${NS}/forked?force=true`);
+  await api.work('DELETE', `${NS}/forked?purge=true&force=true`);
 });
 
 test('maintenance locks', async () => {

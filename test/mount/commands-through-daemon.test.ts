@@ -79,8 +79,21 @@ test('forks, locks, settings, names', async () => {
   assert.equal((await mvfuse.json('ns', 'set', 'fork', 'keep=default')).hasOwnRetention, false);
   await mvfuse.done('ns', 'rename', 'fork', 'renamed');
   assert.deepEqual((await mvfuse.json('ns', 'list', '--prefix', 're')).length, 1);
-  await mvfuse.refused(5, /has forks/, 'ns', 'delete', 'test', '--yes');
-  assert.equal(await mvfuse.done('ns', 'delete', 'renamed', '--yes'), 'deleted renamed\n');
+  await mvfuse.refused(5, /has forks/, 'ns', 'delete', 'test', '--purge', '--yes');
+  assert.match(await mvfuse.done('ns', 'delete', 'renamed', '--yes'), /^deleted renamed; until /);
+  const [{ id }] = await mvfuse.json('ns', 'list', '--deleted');
+  assert.equal((await mvfuse.json('ns', 'undelete', 'renamed', '--id', String(id), '--as', 'back')).id, id);
+  assert.equal(await mvfuse.done('ns', 'delete', 'back', '--purge', '--yes'), 'removed back for good\n');
+});
+
+test('a namespace that is deleted under a mount is read and written on, and comes back with that', async () => {
+  await mvfuse.done('ns', 'delete', 'test', '--yes');
+  await client.exec('INSERT INTO t VALUES(70)');
+  assert.equal((await ids()).includes(70), true);
+  await mvfuse.refused(3, /no namespace "test"/, 'log', 'test');
+  await mvfuse.done('ns', 'undelete', 'test');
+  await client.exec('INSERT INTO t VALUES(71)');
+  assert.deepEqual((await ids()).slice(-2), [70, 71]);
 });
 
 test('versions are removed by hand and by policy; status tells', async () => {

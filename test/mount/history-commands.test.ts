@@ -235,6 +235,7 @@ test('fork: a namespace of its own, from any version', async () => {
     /has forks, which need its pages: "(new", "old|old", "new)"/,
     'ns',
     'delete',
+    '--purge',
     'test',
     '--yes',
   );

@@ -1,4 +1,4 @@
-// ns list, create, stat, rename, set and delete through the real binary.
+// ns list, create, stat, rename, set, delete and undelete through the real binary.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -40,7 +40,7 @@ const names = async (...args: string[]): Promise<string[]> =>
   ((await mvfuse.json('ns', 'list', ...args)) as Array<{ name: string }>).map(({ name }) => name);
 
 test('every command explains itself with examples', async () => {
-  await mvfuse.explained('ns list', 'ns create', 'ns stat', 'ns rename', 'ns set', 'ns delete');
+  await mvfuse.explained('ns list', 'ns create', 'ns stat', 'ns rename', 'ns set', 'ns delete', 'ns undelete');
 });
 
 test('create, list by prefix, rename', async () => {
@@ -105,11 +105,75 @@ test('delete: asks on a terminal, needs --yes elsewhere', async () => {
   assert.equal(no.status, 11);
   assert.ok((await names()).includes('other'));
   const yes = await answer('y');
-  assert.match(yes.stdout, /deleted other/);
+  assert.match(yes.stdout, /deleted other; until 20\S+Z this brings it back: mvfuse ns undelete other/);
   assert.equal(yes.status, 0, yes.stdout);
   assert.deepEqual(await names(), ['app-1', 'app-2']);
-  assert.deepEqual(await mvfuse.json('ns', 'delete', 'app-1', '--yes'), { deleted: 'app-1' });
+  const { deleted, droppedMs, removedAfterMs } = await mvfuse.json('ns', 'delete', 'app-1', '--yes');
+  assert.deepEqual([deleted, removedAfterMs - droppedMs], ['app-1', 86_400_000]);
   // The name is free again, and empty.
   await mvfuse.done('ns', 'create', 'other');
   assert.deepEqual(await mvfuse.json('log', 'other'), []);
+});
+
+test('undelete: what was deleted is listed, and comes back', async () => {
+  const listed = await mvfuse.json('ns', 'list', '--deleted');
+  assert.deepEqual(
+    listed.map(({ name, head }: { name: string; head: { sizeBytes: number } }) => [name, head.sizeBytes]),
+    [
+      ['app-1', 0],
+      ['other', 8192],
+    ],
+  );
+  const [shown] = (await mvfuse.done('ns', 'list', '--deleted', '--prefix', 'oth')).split('\n').slice(1);
+  const { id, droppedMs, removedAfterMs } = listed[1];
+  const times = [droppedMs, removedAfterMs].map((ms) => new Date(ms).toISOString());
+  assert.match(shown!, new RegExp(`^other +${id} +8192 +${times.join(' +')}$`));
+  await mvfuse.refused(4, /"other" exists already: .*--as/, 'ns', 'undelete', 'other');
+  await mvfuse.refused(3, /no deleted namespace "othr": .* "other" \(id \d+\)/, 'ns', 'undelete', 'othr');
+  await mvfuse.refused(2, /cannot name a namespace/, 'ns', 'undelete', 'other', '--as', 'a=b');
+  await mvfuse.refused(2, /--id/, 'ns', 'undelete', 'other', '--id', 'first');
+  assert.equal(await mvfuse.done('ns', 'undelete', 'other', '--as', 'back'), 'back is back\n');
+  assert.match(await mvfuse.done('check', 'back'), /ok/);
+  assert.equal((await mvfuse.json('ns', 'stat', 'back')).id, id);
+  assert.equal((await mvfuse.json('ns', 'undelete', 'app-1')).name, 'app-1');
+  assert.deepEqual(await mvfuse.json('ns', 'list', '--deleted'), []);
+  assert.deepEqual(await names(), ['app-1', 'app-2', 'back', 'other']);
+});
+
+test('undelete: of several that had a name, the last one, or the one with the id', async () => {
+  const ids = [];
+  for (let count = 0; count < 3; count += 1) {
+    ids.push((await mvfuse.json('ns', 'create', 'again')).id);
+    await mvfuse.done('ns', 'delete', 'again', '--yes');
+  }
+  assert.equal((await mvfuse.json('ns', 'undelete', 'again')).id, ids[2]);
+  const first = await mvfuse.json('ns', 'undelete', 'again', '--id', String(ids[0]), '--as', 'first');
+  assert.deepEqual([first.id, first.name], [ids[0], 'first']);
+  await mvfuse.refused(5, /another namespace now/, 'ns', 'delete', 'again', '--yes', '--id', String(ids[1]));
+  await mvfuse.done('ns', 'delete', 'again', '--yes', '--id', String(ids[2]));
+});
+
+test('a fork of what was deleted goes on', async () => {
+  await mvfuse.done('fork', 'back', 'fork');
+  await mvfuse.done('ns', 'delete', 'back', '--yes');
+  assert.match(await mvfuse.done('check', 'fork'), /ok/);
+  assert.match(await mvfuse.done('ns', 'stat', 'fork'), /\nforked from +back@[0-9a-f]{20} \(deleted\)\n/);
+  await mvfuse.refused(5, /has forks, .* "fork"/, 'ns', 'delete', 'back', '--purge', '--yes');
+  await mvfuse.done('ns', 'undelete', 'back');
+  await mvfuse.done('ns', 'delete', 'fork', '--yes');
+  assert.match(await mvfuse.done('ns', 'stat', 'back'), /\nforks +fork \(from [0-9a-f]{20}; deleted\)\n/);
+  await mvfuse.refused(5, /has forks, .* "fork" \(deleted/, 'ns', 'delete', 'back', '--purge', '--yes');
+});
+
+test('delete --purge: for good, also what was deleted before', async () => {
+  await mvfuse.refused(2, /"fork" would be deleted .*, for good: --yes/, 'ns', 'delete', 'fork', '--purge');
+  await mvfuse.refused(3, /not even a deleted one/, 'ns', 'delete', 'missing', '--purge');
+  assert.equal(await mvfuse.done('ns', 'delete', 'fork', '--purge', '--yes'), 'removed fork for good\n');
+  assert.deepEqual(await mvfuse.json('ns', 'delete', 'back', '--purge', '--yes'), { purged: 'back' });
+  await mvfuse.refused(3, /no deleted namespace "back"/, 'ns', 'undelete', 'back');
+  await mvfuse.refused(5, /several .* "again": .* id/, 'ns', 'delete', 'again', '--purge', '--yes');
+  const left = (await mvfuse.json('ns', 'list', '--deleted')) as Array<{ name: string; id: number }>;
+  for (const { name, id } of left) await mvfuse.done('ns', 'delete', name, '--purge', '--yes', '--id', String(id));
+  assert.deepEqual(await mvfuse.json('ns', 'list', '--deleted'), []);
+  assert.deepEqual(await names(), ['app-1', 'app-2', 'first', 'other']);
 });

@@ -560,7 +560,7 @@ describe('the end', () => {
 
 describe('mounting', () => {
   const options = { fsName: 'mvfuse-test', subtype: 'mvfuse', allowOther: false, defaultPermissions: true };
-  const limits = { readOnly: false, writeBytesMax: 65536, queueLengthMax: 8 };
+  const limits = { readOnly: false, writeBytesMax: 65536, queueLengthMax: 8, cachesLists: true };
   const mount = (mountpoint: string, overrides = {}) => {
     const session = Session.mount(
       { ...options, ...limits, mountpoint, ...overrides },

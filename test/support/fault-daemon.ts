@@ -123,7 +123,8 @@ store.commit = async (requests) => {
   throw new MvfuseError(code, 'injected');
 };
 const entries: MountEntry[] = [];
-for (const { fileName, namespace } of parseNamespaces(mappings)) {
+const { files, prefix } = parseNamespaces(mappings);
+for (const { fileName, namespace } of files) {
   const existing = (await store.listNamespaces()).find((info) => info.name === namespace);
   const info = existing ?? (await store.createNamespace(namespace));
   namespaceIds.set(namespace, info.id);
@@ -153,6 +154,7 @@ const api = await serveApi(
 const mount = await mountFiles({
   mountpoint: resolve(mountpoint),
   entries,
+  ...(prefix === undefined ? {} : { directory: { prefix, admits: async () => true } }),
   store,
   log,
   limits: {

@@ -29,6 +29,8 @@ export class NamespaceOracle {
   lock: Pick<MaintenanceLock, 'owner' | 'version' | 'base'> | undefined;
   policy: RetentionPolicy | undefined;
   floor: Version = ZERO_VERSION;
+  /** Since when it has no name any more, and can be brought back. */
+  droppedMs: number | undefined;
   isDeleted = false;
 
   constructor(name: string, file: FileModel, parent?: NamespaceOracle) {

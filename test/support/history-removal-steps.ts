@@ -6,6 +6,7 @@ import { setImmediate as tick } from 'node:timers/promises';
 import type { RetentionPolicy } from '../../src/store/types.js';
 import { type Version, ZERO_VERSION } from '../../src/version.js';
 import { type Copy, FileModel } from './file-model.js';
+import { removeExpired } from './history-name-steps.js';
 import { NamespaceOracle } from './history-oracle.js';
 import { commitTo, forget, NAMESPACES_MAX, type Step, someCopy } from './history-steps.js';
 import { type HistoryWalk, isRefusal } from './history-walk.js';
@@ -44,6 +45,7 @@ export const collect: Step = async (walk) => {
   const namespace = walk.pick(walk.live);
   await whileUsed(walk, namespace, () => walk.service.collect(isOne ? namespace.name : undefined));
   for (const collected of isOne ? [namespace] : walk.live) await raiseFloors(walk, collected, floors);
+  if (!isOne) await removeExpired(walk);
 };
 
 /** Commits to the same namespace while a policy is applied. */
@@ -78,12 +80,13 @@ export const dieOnTheWay: Step = async (walk) => {
   if (kind === 'delete') {
     // What was open ended with its process.
     if (namespace.lock !== undefined || namespace.forks.size > 0) return;
-    await walk.inDyingProcess(() => walk.service.deleteNamespace(namespace.name));
+    await walk.inDyingProcess(() => walk.service.purgeNamespace(namespace.name));
     if (!(await isThere(walk, namespace.name))) forget(walk, namespace);
     return;
   }
   if (kind === 'collect') {
-    await walk.inDyingProcess(() => walk.service.collect(undefined));
+    const isDone = await walk.inDyingProcess(() => walk.service.collect(undefined));
+    await removeExpired(walk, isDone);
     for (const each of walk.live) await raiseFloors(walk, each, new Map([[each, each.floor]]), floors);
     return;
   }
@@ -97,7 +100,7 @@ async function dropIfThere(walk: HistoryWalk, name: string): Promise<void> {
   for (const found of await walk.service.listNamespaces()) {
     if (known.has(found.name)) continue;
     assert.ok(found.name === name || found.name.startsWith('.unfinished-fork-'), found.name);
-    await walk.service.deleteNamespace(found.name);
+    await walk.service.purgeNamespace(found.name, { id: found.id });
     walk.passing += 1;
   }
 }

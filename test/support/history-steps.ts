@@ -41,7 +41,7 @@ export const createNamespace: Step = async (walk) => {
 };
 
 export const commit: Step = async (walk) => {
-  const members = walk.live.filter(() => walk.chance(0.35));
+  const members = [...walk.live, ...walk.dropped].filter(() => walk.chance(0.35));
   await commitTo(walk, members.length === 0 ? [walk.pick(walk.live)] : members);
 };
 
@@ -93,7 +93,7 @@ export const open: Step = async (walk) => {
 };
 
 export const close: Step = async (walk) => {
-  const opened = [...walk.live, ...walk.deleted].filter((namespace) => namespace.opened.length > 0);
+  const opened = [...walk.live, ...walk.dropped, ...walk.deleted].filter((namespace) => namespace.opened.length > 0);
   if (opened.length > 0) walk.pick(opened).opened.shift()!.close();
 };
 
@@ -143,30 +143,11 @@ function restored(namespace: NamespaceOracle, target: Copy, head: Copy['head']):
   namespace.file.copies.push({ head, content: target.content });
 }
 
-export const rename: Step = async (walk) => {
-  const namespace = walk.pick(walk.live);
-  const name = walk.newName();
-  await walk.service.renameNamespace(namespace.name, name);
-  namespace.name = name;
-};
-
-export const deleteNamespace: Step = async (walk) => {
-  const namespace = walk.pick(walk.live);
-  const force = walk.chance(0.5);
-  const run = () => walk.service.deleteNamespace(namespace.name, { force });
-  const isBusy = namespace.lock !== undefined || (namespace.forks.size === 0 && namespace.opened.length > 0 && !force);
-  if (isBusy || namespace.forks.size > 0) {
-    await assert.rejects(run, (error) => isMvfuseError(error, isBusy ? 'BUSY' : 'CONFLICT'));
-    return;
-  }
-  await run();
-  forget(walk, namespace);
-};
-
 export function forget(walk: HistoryWalk, namespace: NamespaceOracle): void {
   namespace.isDeleted = true;
   namespace.parent?.forks.delete(namespace);
-  walk.live.splice(walk.live.indexOf(namespace), 1);
+  const known = namespace.droppedMs === undefined ? walk.live : walk.dropped;
+  known.splice(known.indexOf(namespace), 1);
   walk.deleted.push(namespace);
 }
 

@@ -31,6 +31,9 @@ export type Outcome = 'right' | 'refused';
 export class HistoryWalk {
   readonly random: Random;
   readonly live: NamespaceOracle[] = [];
+  /** Deleted, and not yet removed. */
+  readonly dropped: NamespaceOracle[] = [];
+  /** Removed for good. */
   readonly deleted: NamespaceOracle[] = [];
   storePolicy: RetentionPolicy = {};
   /** Checks that wait until the oracle knows what a step came to. */
@@ -69,7 +72,7 @@ export class HistoryWalk {
   /** What is open ends with its process. */
   async restart(deathAfter?: number): Promise<void> {
     await this.store.close();
-    for (const namespace of [...this.live, ...this.deleted]) namespace.opened = [];
+    for (const namespace of [...this.live, ...this.dropped, ...this.deleted]) namespace.opened = [];
     await this.start(deathAfter);
   }
 
@@ -135,22 +138,25 @@ export class HistoryWalk {
 
   async checkSome(): Promise<void> {
     for (const check of this.afterwards.splice(0)) await check();
-    for (const namespace of [...this.live, ...this.deleted.slice(-2)]) {
+    for (const namespace of [...this.live, ...this.dropped, ...this.deleted.slice(-2)]) {
       await this.check(namespace, this.chance(0.4) ? namespace.newest : this.pick(namespace.copies));
       await this.#checkTime(namespace, this.pick(namespace.copies));
     }
   }
 
   async checkEverything(): Promise<void> {
-    for (const namespace of [...this.live, ...this.deleted]) {
+    for (const namespace of [...this.live, ...this.dropped, ...this.deleted]) {
       for (const copy of namespace.copies) {
         await this.check(namespace, copy, () => 0);
         await this.#checkTime(namespace, copy);
       }
     }
-    for (const namespace of this.live) await this.#checkNames(namespace);
+    for (const namespace of [...this.live, ...this.dropped]) await this.#checkNames(namespace);
     const names = (await this.store.listNamespaces()).map(({ name }) => name);
     assert.deepEqual(names, this.live.map(({ name }) => name).sort(), 'the names of all namespaces');
+    const found = (await this.store.listDropped()).map(({ id, name, droppedMs }) => ({ id, name, droppedMs }));
+    const dropped = this.dropped.map(({ file: { id }, name, droppedMs }) => ({ id, name, droppedMs }));
+    assert.deepEqual(found.sort(byId), dropped.sort(byId), 'those that can be brought back');
   }
 
   /** Before, at and after the moment of a copy, and as long ago. */
@@ -173,13 +179,19 @@ export class HistoryWalk {
   async #checkNames(namespace: NamespaceOracle): Promise<void> {
     const { id } = namespace.file;
     const details = await this.store.details(id);
-    const { name, floor, tags, forks, lock, newest } = namespace;
+    const { name, floor, tags, forks, lock, newest, droppedMs } = namespace;
     assert.equal(details.name, name);
+    assert.equal(details.droppedMs, droppedMs);
+    const state = await this.store.state(id);
+    assert.deepEqual([state.name, state.dropped], [name, droppedMs !== undefined]);
     assert.deepEqual(details.head, newest.head);
     assert.equal(details.truncatedBefore, floor, `the oldest version of ${name}`);
     assert.deepEqual(new Map(details.tags.map((tag) => [tag.name, tag.version])), tags);
-    const forkNames = [...forks].map(([fork, version]) => ({ namespace: fork.name, version }));
-    assert.deepEqual([...details.forks].sort(byName), forkNames.sort(byName));
+    const forkNames = [...forks].map(([{ file, name: namespace, droppedMs: isDropped }, version]) => ({
+      ...{ id: file.id, namespace, version },
+      ...(isDropped === undefined ? {} : { dropped: true as const }),
+    }));
+    assert.deepEqual([...details.forks].sort(byId), forkNames.sort(byId));
     assert.deepEqual(details.lock && { ...details.lock, sinceMs: 0 }, lock && { ...lock, sinceMs: 0 });
     assert.deepEqual((await this.store.maintenanceLock(id))?.owner, lock?.owner, `the lock of ${name}`);
     const latest = namespace.latest().head;
@@ -200,8 +212,8 @@ export function isRefusal(error: unknown): boolean {
   return isMvfuseError(error, 'GONE') || isMvfuseError(error, 'NOT_FOUND');
 }
 
-function byName(a: { namespace: string }, b: { namespace: string }): number {
-  return a.namespace < b.namespace ? -1 : 1;
+function byId(a: { id: number }, b: { id: number }): number {
+  return a.id - b.id;
 }
 
 /** An engine that outlives the stores that are opened on it. */

@@ -20,7 +20,14 @@ function mount(mountpoint: string, onHeld: () => void): Session {
     onHeld();
     return true;
   };
-  const options = { mountpoint, fsName: 'mvfuse-test', subtype: 'mvfuse', queueLengthMax: 64, writeBytesMax: 65536 };
+  const options = {
+    mountpoint,
+    fsName: 'mvfuse-test',
+    subtype: 'mvfuse',
+    queueLengthMax: 64,
+    writeBytesMax: 65536,
+    cachesLists: true,
+  };
   const session = Session.mount(
     { ...options, allowOther: false, defaultPermissions: true, readOnly: false },
     fs.onRequests,

@@ -50,6 +50,7 @@ export function mountMemory(overrides: Partial<MountOptions> = {}): Mounted {
       defaultPermissions: true,
       readOnly: false,
       writeBytesMax: 1 << 20,
+      cachesLists: true,
       queueLengthMax: 128,
       ...overrides,
     },

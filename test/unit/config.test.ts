@@ -15,12 +15,18 @@ import { isMvfuseError } from '../../src/errors.js';
 
 test('namespace mappings', () => {
   const version = '000660cac64483180000';
-  assert.deepEqual(parseNamespaces(`mydb=test, old=test@${version.toUpperCase()},lone`), [
-    { fileName: 'mydb', namespace: 'test', moment: undefined, owner: undefined },
-    { fileName: 'old', namespace: 'test', moment: { kind: 'version', version }, owner: undefined },
-    { fileName: 'lone', namespace: 'lone', moment: undefined, owner: undefined },
-  ]);
-  assert.equal(parseNamespaces('db=team/app')[0]!.namespace, 'team/app');
+  assert.deepEqual(parseNamespaces(`mydb=test, old=test@${version.toUpperCase()},lone`), {
+    files: [
+      { fileName: 'mydb', namespace: 'test', moment: undefined, owner: undefined },
+      { fileName: 'old', namespace: 'test', moment: { kind: 'version', version }, owner: undefined },
+      { fileName: 'lone', namespace: 'lone', moment: undefined, owner: undefined },
+    ],
+    prefix: undefined,
+  });
+  assert.equal(parseNamespaces('db=team/app').files[0]!.namespace, 'team/app');
+  assert.equal(parseNamespaces('*').prefix, '');
+  assert.deepEqual(parseNamespaces('*=team/*'), { files: [], prefix: 'team/' });
+  assert.equal(parseNamespaces('old=test@-5m,*').prefix, '');
 });
 
 test('what no mapping may be', () => {
@@ -33,6 +39,11 @@ test('what no mapping may be', () => {
     'a/b=c',
     'a@1=c',
     '.c=x',
+    '*,*=a/*',
+    '*=a',
+    '*a',
+    '*=*a*',
+    '*=a@*',
     'x-wal=y',
     'x-mjABCDEF912=y',
     'a=b@-1x',

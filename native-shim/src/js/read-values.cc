@@ -186,6 +186,7 @@ SessionOptions toSessionOptions(Napi::Value value) {
   options.mount.readOnly = toFlag(object.Get("readOnly"), "readOnly");
   options.writeBytesMax = toUint32(object.Get("writeBytesMax"), "writeBytesMax");
   options.queueLengthMax = toUint32(object.Get("queueLengthMax"), "queueLengthMax");
+  options.cachesLists = toFlag(object.Get("cachesLists"), "cachesLists");
   const Napi::Env env = value.Env();
   if (options.mount.mountpoint.empty() || options.mount.mountpoint[0] != '/') {
     throw Napi::RangeError::New(env, "mountpoint must be an absolute path");

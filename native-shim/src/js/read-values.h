@@ -38,6 +38,7 @@ struct SessionOptions {
   MountOptions mount;
   uint32_t writeBytesMax = 0;
   uint32_t queueLengthMax = 0;
+  bool cachesLists = true;
 };
 SessionOptions toSessionOptions(Napi::Value value);
 

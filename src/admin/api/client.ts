@@ -9,6 +9,7 @@ import { ERROR_CODES, type ErrorCode, MvfuseError } from '../../errors.js';
 import type { Status } from '../../status.js';
 import type {
   Commit,
+  DroppedNamespace,
   Head,
   MaintenanceLock,
   NamespaceDetails,
@@ -69,9 +70,13 @@ export function connectApi(place: ApiPlace): DaemonClient {
     createNamespace: (name) => api.call<NamespaceInfo>('POST', '/api/v1/namespaces', { name }),
     statNamespace: (name) => api.call<NamespaceDetails>('GET', at(name)),
     renameNamespace: (name, newName) => api.call<NamespaceInfo>('PATCH', at(name), { name: newName }),
-    deleteNamespace: async (name, { force, ...work } = {}) => {
-      await api.work<null>('DELETE', `${at(name)}${query({ force })}`, undefined, work);
+    deleteNamespace: (name, { id } = {}) =>
+      api.work<DroppedNamespace>('DELETE', `${at(name)}${query({ id })}`, undefined),
+    purgeNamespace: async (name, { force, id, ...work } = {}) => {
+      await api.work<null>('DELETE', `${at(name)}${query({ purge: true, force, id })}`, undefined, work);
     },
+    undeleteNamespace: (name, options = {}) => api.call<NamespaceInfo>('POST', at(name, '/undelete'), options),
+    listDeleted: (prefix) => api.call<DroppedNamespace[]>('GET', `/api/v1/deleted-namespaces${query({ prefix })}`),
     setRetention: async (name, policy) => {
       const path = name === undefined ? '/api/v1/retention' : at(name, '/retention');
       await api.call(policy === undefined ? 'DELETE' : 'PUT', path, policy);

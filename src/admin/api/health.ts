@@ -10,8 +10,10 @@ export interface Check {
   /** The mount point, or the namespace. */
   readonly name: string;
   readonly ready: boolean;
-  /** Of a namespace: whether its mount lets programs write. */
+  /** Of a namespace, and of a mount with a prefix: whether programs may write. */
   readonly writable?: boolean;
+  /** Of a mount that shows all namespaces whose names begin with it, which are not listed one by one. */
+  readonly prefix?: string;
   readonly reason?: string;
 }
 
@@ -34,6 +36,8 @@ export interface MountState {
   readonly problem: string | undefined;
   /** Names of the namespaces whose newest version it shows. */
   readonly namespaces: ReadonlyArray<{ readonly name: string; readonly writable: boolean }>;
+  /** Set where all are shown besides whose names begin so. */
+  readonly prefix?: { readonly text: string; readonly writable: boolean };
 }
 
 export interface LeaseState {
@@ -70,7 +74,10 @@ async function checkAll(service: StoreService, state: DaemonState): Promise<Read
       ? check('store', '', (await within(service.defaultRetention()))?.reason)
       : check('store', '', failed.length < names.length ? undefined : failed[0]![1]!.reason),
     ...leaseChecks(state.lease()),
-    ...mounts.map(({ mountpoint, problem }) => check('mount', mountpoint, problem)),
+    ...mounts.map(({ mountpoint, problem, prefix }) => ({
+      ...check('mount', mountpoint, problem),
+      ...(prefix === undefined ? {} : { prefix: prefix.text, writable: prefix.writable }),
+    })),
     ...stored.map(([name, problem]) => {
       const ways = mounted.filter((way) => way.name === name && way.problem === undefined);
       const reason = problem?.reason ?? (ways.length === 0 ? 'its mount is not there' : undefined);

@@ -26,7 +26,7 @@ export interface Metrics {
   /** From now on how far back these namespaces are kept is told, too. */
   addKept(service: StoreService, names: () => readonly string[]): void;
   /** From now on what concerns these namespaces is told apart. */
-  nameNamespaces(namespaces: Iterable<{ readonly id: NamespaceId; readonly name: string }>): void;
+  nameNamespace(id: NamespaceId, name: string): void;
   /** A call of the API was answered. */
   apiAnswered(operation: string, status: number): void;
   /** From now on the connections of these are among them. */
@@ -57,8 +57,8 @@ export function createMetrics(release: string): Metrics {
     mountObserver: mountObserver(registry, counter, nameOf),
     addFigures: (figures) => addFigures(figures, registry, PREFIX),
     addKept: (service, names) => addKeptFigures(service, names, registry, PREFIX),
-    nameNamespaces: (namespaces) => {
-      for (const { id, name } of namespaces) if (names.size < METRIC_NAMESPACES_MAX) names.set(id, name);
+    nameNamespace: (id, name) => {
+      if (names.size < METRIC_NAMESPACES_MAX) names.set(id, name);
     },
     apiAnswered: (operation, status) => apiRequests.inc({ operation, status: String(status) }),
     countConnections: (listeners) => {

@@ -96,7 +96,25 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
     'Why a call failed.',
   ),
   Head: object(head, 'The file as one version states it.'),
-  ForkPoint: object({ namespace: namespaceName, version }, 'A version of a namespace that a fork goes on from.'),
+  ForkPoint: object(
+    {
+      id: count,
+      namespace: namespaceName,
+      version,
+      'dropped?': described(flag, 'That namespace was deleted, and this is what it was called.'),
+    },
+    'A version that a fork goes on from: with the fork’s parent; among the forks of a namespace, with the fork.',
+  ),
+  DeletedNamespace: object(
+    {
+      id: count,
+      name: described(namespaceName, 'What it was called.'),
+      droppedMs: timeMs,
+      removedAfterMs: described(timeMs, 'Until then, at least, it can be brought back. Milliseconds since 1970.'),
+      head: ref('Head'),
+    },
+    'A namespace that was deleted and not yet removed.',
+  ),
   NamespaceInfo: object(namespaceInfo),
   RetentionPolicy: object(
     {
@@ -249,7 +267,11 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
           kind: { type: 'string', enum: ['store', 'lease', 'mount', 'namespace'] },
           name: described(text, 'The mount point, or the namespace; the store and the lease have none of their own.'),
           ready: flag,
-          'writable?': described(flag, 'Of a namespace: whether its mount lets programs write.'),
+          'writable?': described(flag, 'Of a namespace, and of a mount with a prefix: whether programs may write.'),
+          'prefix?': described(
+            text,
+            'Of a mount that shows all namespaces whose names begin with it, which are not listed.',
+          ),
           'reason?': text,
         }),
       ),

@@ -159,7 +159,7 @@ test('without an fsync only a marked dirty set is committed', async () => {
   const transaction = connection();
   await transaction.becomeWriter();
   await transaction.write(PAGE, Buffer.alloc(PAGE, 5));
-  await transaction.journalFinalised();
+  await transaction.journalFinalised(false);
   assert.equal((await file.head()).version, before, 'a rollback that left a free page changed');
   await change(transaction, 6);
   await transaction.downgrade();
@@ -175,7 +175,7 @@ test('a rollback that left a free page changed is synced, and no version', async
   await transaction.write(PAGE, Buffer.alloc(PAGE, 5));
   await transaction.write(0, page);
   await transaction.sync();
-  await transaction.journalFinalised();
+  await transaction.journalFinalised(false);
   assert.equal((await file.head()).version, before);
   await change(transaction, 6);
   await transaction.sync();
@@ -248,7 +248,7 @@ test('after an error SQLite writes the old pages back, and then commits again', 
     await transaction.write(PAGE, Buffer.concat(two));
     const before = (await file.head()).version;
     await transaction.sync();
-    if (withJournal) await transaction.journalFinalised();
+    if (withJournal) await transaction.journalFinalised(false);
     assert.equal((await file.head()).version, before);
     await change(transaction, withJournal ? 2 : 3);
     await transaction.sync();

@@ -1,6 +1,7 @@
 // Format 1 is frozen: the same commits make the same bytes as ever, and what was written once reads as it was.
 //
-// format-1.json holds the keys and values that the scenario below made when the format was frozen, in hex.
+// format-1.json holds the keys and values that the scenario below made when the format was frozen, in hex; the other files,
+// those of what came later.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -14,6 +15,7 @@ import { commitOne, filledPages, openStore, pageNumber, request } from '../../su
 
 const FIXTURE = new URL('../../../../test/unit/store/format-1.json', import.meta.url);
 const HISTORY_FIXTURE = new URL('../../../../test/unit/store/format-1-history.json', import.meta.url);
+const DROPPED_FIXTURE = new URL('../../../../test/unit/store/format-1-dropped.json', import.meta.url);
 const LIMITS = { commitBytesMax: 8_000, stageChunkBytesMax: 1_000 };
 const ORIGIN = '0102030405060708090a' as Version;
 
@@ -69,6 +71,34 @@ async function makeHistory(): Promise<Fixture['pairs']> {
   return pairs;
 }
 
+/** What came with namespaces that can be brought back; part of the format since then. */
+async function makeDropped(): Promise<Fixture['pairs']> {
+  const engine = await openEngine('memory:', { clock: steppingClock() });
+  const store = await openStore(engine, { clock: steppingClock() });
+  const { id, head } = await store.createNamespace('main');
+  const { version } = (await commitOne(store, request(id, head.version, 1, filledPages({ 1: 1 })))).head;
+  await store.forkNamespace(id, version, 'fork');
+  await store.setRetention(id, { keepVersions: 2 });
+  await store.dropNamespace('main');
+  await store.createNamespace('main', { id: await store.reserveNamespaceId() });
+  await store.createNamespace('over');
+  await store.renameNamespace('over', 'main', { replace: true });
+  await store.createNamespace('back');
+  await store.dropNamespace('back');
+  await store.undeleteNamespace('back', { as: 'again' });
+  const pairs = await dump(engine);
+  await store.close();
+  return pairs;
+}
+
+async function load(pairs: Fixture['pairs']): Promise<PageStore> {
+  const engine = await openEngine('memory:', { clock: Date.now });
+  await engine.transact(async (transaction) => {
+    for (const [key, value] of pairs) transaction.set(Buffer.from(key, 'hex'), Buffer.from(value, 'hex'));
+  });
+  return openStore(engine, { soleOwner: false });
+}
+
 async function makeStore(): Promise<Fixture> {
   const engine = await openEngine('memory:', { clock: steppingClock() });
   const store = await openStore(engine, { clock: steppingClock(), limits: LIMITS });
@@ -98,9 +128,47 @@ async function makeStore(): Promise<Fixture> {
 
 const fixture = JSON.parse(readFileSync(FIXTURE, 'utf8')) as Fixture;
 const history = JSON.parse(readFileSync(HISTORY_FIXTURE, 'utf8')) as Fixture['pairs'];
+const dropped = JSON.parse(readFileSync(DROPPED_FIXTURE, 'utf8')) as Fixture['pairs'];
 
 test('tags, forks, policies, watermarks and locks make the same bytes', async () => {
   assert.deepEqual(await makeHistory(), history);
+});
+
+test('dropped namespaces make the same bytes', async () => {
+  assert.deepEqual(await makeDropped(), dropped);
+});
+
+test('what was dropped once can be brought back', async () => {
+  const store = await load(dropped);
+  const found = await store.listDropped();
+  assert.deepEqual(
+    found.map(({ id, name }) => [id, name]),
+    [
+      [3, 'main'],
+      [1, 'main'],
+    ],
+  );
+  const { id, head } = await store.undeleteNamespace('main', { as: 'first', id: 1 as NamespaceId });
+  assert.deepEqual(await contentOf(store, id, head), [1]);
+  assert.equal((await store.details(id)).retention.keepVersions, 2);
+  await store.close();
+});
+
+test('what was written before namespaces could be brought back has none to bring back, and can drop', async () => {
+  const store = await load(history);
+  const before = await store.listNamespaces();
+  assert.deepEqual(
+    before.map(({ name }) => name),
+    ['fork', `guarded:${'ab'.repeat(32)}`, 'main'],
+  );
+  assert.deepEqual(await store.listDropped(), []);
+  for (const { id, name } of before) {
+    const state = await store.state(id);
+    assert.deepEqual([state.name, state.dropped], [name, false]);
+  }
+  await store.dropNamespace('fork');
+  assert.deepEqual(await store.undeleteNamespace('fork'), before[0]);
+  await store.close();
 });
 
 test('the same commits make the same bytes', async () => {
@@ -108,11 +176,7 @@ test('the same commits make the same bytes', async () => {
 });
 
 test('what was written once reads as it was, at every version', async () => {
-  const engine = await openEngine('memory:', { clock: Date.now });
-  await engine.transact(async (transaction) => {
-    for (const [key, value] of fixture.pairs) transaction.set(Buffer.from(key, 'hex'), Buffer.from(value, 'hex'));
-  });
-  const store = await openStore(engine, { soleOwner: false });
+  const store = await load(fixture.pairs);
   for (const { head, pages } of fixture.versions) {
     assert.deepEqual(await store.headAt(fixture.namespace, head.version), head);
     assert.deepEqual(await contentOf(store, fixture.namespace, head), pages);

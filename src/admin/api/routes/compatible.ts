@@ -82,13 +82,16 @@ export async function compatibleRoutes(app: FastifyInstance, options: RouteOptio
         operationId: 'mvstoreDeleteNamespace',
         summary: 'Delete a namespace with all its versions',
         description:
-          '409 while there are forks of it. Unlike mvstore, also 423 while it is locked or somebody reads it.',
+          '409 while there are forks of it. Unlike mvstore, also 423 while it is locked. For a day it can be brought back: the call undeleteNamespace of /api/v1.',
         body: object({ key }),
         response: answers({ 200: json(object({ nskey: namespaceName }), 'The namespace is gone.') }, [409, 423]),
       },
     },
     async ({ body: { key: name } }) => {
-      await service.deleteNamespace(name);
+      const { id, forks } = await service.statNamespace(name);
+      if (forks.some(({ dropped }) => dropped !== true))
+        throw new MvfuseError('CONFLICT', `namespace "${name}" has forks: delete them first`);
+      await service.deleteNamespace(name, { id });
       return { nskey: name };
     },
   );
@@ -180,13 +183,12 @@ export async function compatibleRoutes(app: FastifyInstance, options: RouteOptio
     },
     async ({ body: { key: name } }) => {
       const { lock, parent, truncatedBefore, ...found } = await service.statNamespace(name);
-      const parentId = parent && (await service.statNamespace(parent.namespace)).id;
       const metadata = {
         lock:
           lock === undefined
             ? null
             : { snapshot_version: lock.version, owner: lock.owner, nonce: '', rolling_back: false },
-        overlay_base: parent === undefined ? null : { ns_id: formatId(parentId!), snapshot_version: parent.version },
+        overlay_base: parent === undefined ? null : { ns_id: formatId(parent.id), snapshot_version: parent.version },
         truncated_before: truncatedBefore,
       };
       return { ...describe(found), metadata };

@@ -1,7 +1,7 @@
 // /api/v1/namespaces: what there is, and each namespace as a whole.
 
 import type { FastifyInstance } from 'fastify';
-import type { RetentionPolicy } from '../../../store/types.js';
+import type { NamespaceId, RetentionPolicy } from '../../../store/types.js';
 import { answers, json, lines } from '../replies.js';
 import { array, body, described, flag, namespaceName, object, optionalBody, ref, SCHEMAS, text } from '../schemas.js';
 import type { RouteOptions } from '../server.js';
@@ -13,6 +13,7 @@ interface Named {
 
 const tags = ['namespaces'];
 export const params = object({ namespace: namespaceName });
+const id = { type: 'integer', minimum: 1 };
 const policyBody = { ...SCHEMAS.RetentionPolicy!, additionalProperties: false };
 
 export async function namespaceRoutes(app: FastifyInstance, { service }: RouteOptions): Promise<void> {
@@ -75,7 +76,7 @@ export async function namespaceRoutes(app: FastifyInstance, { service }: RouteOp
     ({ params: { namespace }, body: { name } }) => service.renameNamespace(namespace, name),
   );
 
-  app.delete<Named & { Querystring: { force?: boolean } }>(
+  app.delete<Named & { Querystring: { purge?: boolean; force?: boolean; id?: NamespaceId } }>(
     '/api/v1/namespaces/:namespace',
     {
       schema: {
@@ -83,14 +84,60 @@ export async function namespaceRoutes(app: FastifyInstance, { service }: RouteOp
         operationId: 'deleteNamespace',
         summary: 'Delete a namespace with all its versions',
         description:
-          'Refused while there are forks of it, while it is locked, and, unless forced, while somebody reads it.',
+          'For a day it can be brought back; whoever has it open goes on. Purged, it is gone at once and for good, also one that was deleted before; that is refused while there are forks of it, and, unless forced, while somebody reads it. Refused either way while it is locked.',
         params,
-        querystring: object({ 'force?': described(flag, 'Whether those who read it may lose it.') }),
-        response: answers({ 200: lines(workLine({ type: 'null' }), 'How far it is.') }, [409, 423]),
+        querystring: object({
+          'purge?': described(flag, 'Whether it is removed at once and for good.'),
+          'force?': described(flag, 'Purged: whether those who read it may lose it.'),
+          'id?': described(id, 'Which namespace the name must mean; purged, also one that had the name.'),
+        }),
+        response: answers(
+          {
+            200: lines(
+              workLine({ oneOf: [ref('DeletedNamespace'), { type: 'null' }] }),
+              'How far it is; null: purged.',
+            ),
+          },
+          [409, 423],
+        ),
       },
     },
-    ({ params: { namespace }, query: { force = false } }, reply) =>
-      streamWork(reply, (options) => service.deleteNamespace(namespace, { force, ...options })),
+    ({ params: { namespace }, query: { purge = false, force, id } }, reply) =>
+      streamWork<unknown>(reply, (work) =>
+        purge ? service.purgeNamespace(namespace, { force, id, ...work }) : service.deleteNamespace(namespace, { id }),
+      ),
+  );
+
+  app.get<{ Querystring: { prefix?: string } }>(
+    '/api/v1/deleted-namespaces',
+    {
+      schema: {
+        tags,
+        operationId: 'listDeletedNamespaces',
+        summary: 'Every namespace that was deleted and can be brought back, the last one first',
+        querystring: object({ 'prefix?': described(text, 'Only names that begin so.') }),
+        response: answers({ 200: json(array(ref('DeletedNamespace')), 'The namespaces.') }),
+      },
+    },
+    ({ query }) => service.listDeleted(query.prefix),
+  );
+
+  app.post<Named & { Body: { as?: string; id?: NamespaceId } | null }>(
+    '/api/v1/namespaces/:namespace/undelete',
+    {
+      schema: {
+        tags,
+        operationId: 'undeleteNamespace',
+        summary: 'Bring a deleted namespace back, with what was committed to it meanwhile',
+        params,
+        body: optionalBody({
+          'as?': described(namespaceName, 'Another name for it; the one that it had unless it is said.'),
+          'id?': described(id, 'Which of those that were deleted by the name; the last one unless it is said.'),
+        }),
+        response: answers({ 200: json(ref('NamespaceInfo'), 'The namespace.') }, [409]),
+      },
+    },
+    ({ params: { namespace }, body: options }) => service.undeleteNamespace(namespace, options ?? {}),
   );
 
   app.put<Named & { Body: RetentionPolicy }>(

@@ -1,0 +1,59 @@
+// A rollback journal that somebody put beside a database: it was copied into the mount together with a database whose
+// last transaction it takes back.
+//
+// It belongs to the namespace, not to a connection, and is kept like any other file, as the namespace
+// `<database>-journal`, so that it outlives the daemon: without it the database would be read half changed. Every new
+// connection finds it beside its database, until one of them rolls back with it and finalises it.
+
+import { isMvfuseError } from '../errors.js';
+import { beginsJournal, JOURNAL_MAGIC_BYTES } from '../sqlite/rollback-journal.js';
+import type { PageStore } from '../store/page-store.js';
+import type { NamespaceId, NamespaceInfo } from '../store/types.js';
+import { DatabaseVersion } from './database-version.js';
+import type { Base } from './overlay.js';
+
+export const JOURNAL_SUFFIX = '-journal';
+
+export interface ForeignJournal {
+  readonly content: Base;
+  /** The same as long as it is the same journal with the same content. */
+  readonly identity: string;
+  /** It was rolled back, durably, or is not needed any more. */
+  drop(): Promise<void>;
+}
+
+/** The journal that lies beside a namespace; undefined where there is none, or no hot one. */
+export async function findForeignJournal(store: PageStore, namespaceName: string): Promise<ForeignJournal | undefined> {
+  const name = `${namespaceName}${JOURNAL_SUFFIX}`;
+  const found = await namespaceNamed(store, name);
+  if (found === undefined) return undefined;
+  const { id, head } = found;
+  const version = DatabaseVersion.shown(store, id, head);
+  const read = async (offset: number, length: number): Promise<Buffer> =>
+    Buffer.concat(await version.pieces(offset, length));
+  // A database that merely has such a name is no journal; SQLite would delete it.
+  if (!beginsJournal(await read(0, JOURNAL_MAGIC_BYTES))) return undefined;
+  return {
+    content: { sizeBytes: head.sizeBytes, read },
+    identity: `${id}@${head.version}`,
+    drop: () => drop(store, name, id),
+  };
+}
+
+async function namespaceNamed(store: PageStore, name: string): Promise<NamespaceInfo | undefined> {
+  try {
+    return await store.statNamespace(name);
+  } catch (error) {
+    if (isMvfuseError(error, 'NOT_FOUND') || isMvfuseError(error, 'INVALID_ARGUMENT')) return undefined;
+    throw error;
+  }
+}
+
+async function drop(store: PageStore, name: string, expected: NamespaceId): Promise<void> {
+  try {
+    await store.dropNamespace(name, { expected });
+  } catch (error) {
+    // Somebody else took it away, or put another one there.
+    if (!isMvfuseError(error, 'NOT_FOUND') && !isMvfuseError(error, 'CONFLICT')) throw error;
+  }
+}
