@@ -396,7 +396,8 @@ export class Connection {
 
   async createSibling(name: string): Promise<PrivateFile> {
     const kind = this.#kind(name);
-    if (name === `${this.file.name}-wal`) await takeBackWal(this.transaction, this.#cache);
+    if ([...this.#names].some((database) => name === `${database}-wal`))
+      await takeBackWal(this.transaction, this.#cache);
     // -wal and -shm above all: SQLite then reports a read-only directory, and loses nothing.
     if (kind === undefined) throw new RequestError('EACCES');
     if (kind === 'journal') this.transaction.journalWritten();
