@@ -98,6 +98,12 @@ test('a program that has a file open for writing, or holds locks in it, and beco
   await shell('rm exec.bin');
 });
 
+test('how many directories a directory holds is not told by its number of links', async () => {
+  await shell('mkdir -p outer/inner');
+  assert.equal(await shell('stat -c %h . outer outer/inner'), '1\n1\n1');
+  await shell('rm -r outer');
+});
+
 test('a namespace that a command made is a file, and one that was removed is none', async () => {
   await mvfuse('ns', 'create', 'app/made');
   assert.ok((await files()).includes('made'));
