@@ -263,8 +263,8 @@ export class Connection {
    * who closed the file and opens it again is to see one thing from the first look at it.
    */
   async flush(fh: number, lockOwner: bigint, caller: Caller): Promise<void> {
-    if (this.#locks.dropHandle(fh, lockOwner)) await this.#locksShrunk(isDying(caller.pid) === false);
-    await this.flushPlain(!isKilled(caller.pid));
+    if (this.#locks.dropHandle(fh, lockOwner)) await this.#locksShrunk((await isDying(caller.pid)) === false);
+    if (this.#plain.writing) await this.flushPlain(!(await isKilled(caller.pid)));
     if (!this.inRoot) return;
     // An empty file that was made on purpose stays; SQLite makes each one that it opens.
     if (this.#isMade && this.file.linked) await this.file.ensureMade();

@@ -11,13 +11,20 @@
 // A signal that its process survives is another matter: an fsync that is answered EINTR would be a failed transaction.
 // The process itself tells which it is.
 
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Request } from '../native/binding.js';
 
 /** How often requests are looked at that were interrupted, or may be those of a process on its way out. */
 const LOOK_MS = 500;
 /** Looks that a request has to outlast before it is answered: it took at least 1 s. */
 const LOOKS = 3;
+
+/**
+ * A process that execs closes its files while the kernel keeps its state in /proc from being read, and waits for the answer to
+ * that: such a read must neither hold up anything else nor be waited for.
+ */
+const STATE_WAIT_MS_MAX = 200;
 
 /** PF_EXITING and PF_SIGNALED of <linux/sched.h>. */
 const EXITING = 0x4;
@@ -28,26 +35,26 @@ const KILLED = 1 << 8;
 const FLAGS_AT = 6;
 const PENDING_SIGNALS_AT = 28;
 
-/** Whether a thread is on its way out; undefined for one that cannot be seen from here. */
-export function isDying(pid: number): boolean | undefined {
-  const stat = statOf(pid);
+/** Whether a thread is on its way out; undefined for one that cannot be seen from here, or not now. */
+export async function isDying(pid: number): Promise<boolean | undefined> {
+  const stat = await statOf(pid);
   if (stat === undefined) return undefined;
   return (stat.flags & EXITING) !== 0 || (stat.pendingSignals & KILLED) !== 0;
 }
 
-/** Whether a signal is what ends a thread; false for one that cannot be seen from here. */
-export function isKilled(pid: number): boolean {
-  return ((statOf(pid)?.flags ?? 0) & SIGNALED) !== 0;
+/** Whether a signal is what ends a thread; false for one that cannot be seen from here, or not now. */
+export async function isKilled(pid: number): Promise<boolean> {
+  return (((await statOf(pid))?.flags ?? 0) & SIGNALED) !== 0;
 }
 
-function statOf(pid: number): { flags: number; pendingSignals: number } | undefined {
+async function statOf(pid: number): Promise<{ flags: number; pendingSignals: number } | undefined> {
   if (pid === 0) return undefined;
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  } catch {
-    return undefined;
-  }
+  const read = readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  const limit = new AbortController();
+  const tooLate = sleep(STATE_WAIT_MS_MAX, undefined, { signal: limit.signal, ref: false }).catch(() => undefined);
+  const stat = await Promise.race([read, tooLate]);
+  limit.abort();
+  if (stat === undefined) return undefined;
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return { flags: Number(fields[FLAGS_AT]), pendingSignals: Number(fields[PENDING_SIGNALS_AT]) };
 }
@@ -57,6 +64,8 @@ interface Waiting {
   /** How often requests had been looked at when it came. */
   readonly look: number;
   interrupted: boolean;
+  /** Its caller's state is being read. */
+  looking: boolean;
 }
 
 export class DyingCallers {
@@ -74,7 +83,7 @@ export class DyingCallers {
   }
 
   came(request: Request): void {
-    this.#waiting.set(request.unique, { request, look: this.#looks, interrupted: false });
+    this.#waiting.set(request.unique, { request, look: this.#looks, interrupted: false, looking: false });
   }
 
   /** The request was served; whether somebody still waits for the answer. */
@@ -93,11 +102,20 @@ export class DyingCallers {
 
   #look(): void {
     this.#looks += 1;
-    for (const { request, look, interrupted } of this.#waiting.values()) {
-      if (this.#looks - look < LOOKS) break;
-      if (!(interrupted || request.op === 'flush') || isDying(request.pid) !== true) continue;
-      this.#waiting.delete(request.unique);
-      this.#letGo(request);
+    for (const waiting of this.#waiting.values()) {
+      if (this.#looks - waiting.look < LOOKS) break;
+      if (waiting.looking || !(waiting.interrupted || waiting.request.op === 'flush')) continue;
+      waiting.looking = true;
+      void this.#lookAt(waiting);
     }
+  }
+
+  async #lookAt(waiting: Waiting): Promise<void> {
+    const { request } = waiting;
+    const dying = await isDying(request.pid);
+    waiting.looking = false;
+    if (dying !== true || this.#waiting.get(request.unique) !== waiting) return;
+    this.#waiting.delete(request.unique);
+    this.#letGo(request);
   }
 }

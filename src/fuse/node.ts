@@ -144,7 +144,8 @@ export function directoryAttributes(ino: InodeNumber, owner: Owner, mode: number
     ino,
     size: 0,
     mode: S_IFDIR | mode,
-    nlink: 2,
+    // Not told, by convention: fts(3) takes 2 for a directory without others in it, and tries to unlink those.
+    nlink: 1,
     uid: owner.uid,
     gid: owner.gid,
     mtimeMs: timeMs,

@@ -85,6 +85,25 @@ sqlite3.connect(path).execute("INSERT INTO t VALUES(1)").connection.commit()
   }
 });
 
+test('a program that has a file open for writing, or holds locks in it, and becomes another program', async () => {
+  // The kernel closes the file in the middle of exec, and does not let anybody see the state of the process meanwhile.
+  const path = mount.path('exec.bin');
+  const written = 'open(sys.argv[1], "wb", 0); f.write(b"x" * 100)';
+  const locked = 'open(sys.argv[1], "rb"); fcntl.lockf(f, fcntl.LOCK_SH | fcntl.LOCK_NB, 510, 0x40000002)';
+  for (const opened of [written, locked]) {
+    const script = `import fcntl, os, sys\nf = ${opened}\nos.execv("/bin/echo", ["echo", "done"])`;
+    const { status, stdout } = await run('timeout', ['20', 'python3', '-c', script, path]);
+    assert.deepEqual([status, stdout], [0, 'done\n']);
+  }
+  await shell('rm exec.bin');
+});
+
+test('how many directories a directory holds is not told by its number of links', async () => {
+  await shell('mkdir -p outer/inner');
+  assert.equal(await shell('stat -c %h . outer outer/inner'), '1\n1\n1');
+  await shell('rm -r outer');
+});
+
 test('a namespace that a command made is a file, and one that was removed is none', async () => {
   await mvfuse('ns', 'create', 'app/made');
   assert.ok((await files()).includes('made'));
