@@ -186,7 +186,7 @@ class Worker:
 
     def daemon_lives(self):
         try:
-            os.listdir(self.directory)
+            os.stat(self.path(STABLE[0]))
             return True
         except OSError:
             return False
