@@ -44,11 +44,14 @@ export class Creators {
     return undefined;
   }
 
-  /** The plain file beside which there is a journal of that name. */
+  /** The plain file beside which there is a journal of that name; else one beside which it would be. */
   withJournal(name: string): Connection | undefined {
+    let owner: Connection | undefined;
     for (const connection of this.#connections.values()) {
       if (connection.sibling(name) !== undefined) return connection;
+      // A super-journal also names journals of databases that were locked and not changed.
+      if (connection.owns(name)) owner = connection;
     }
-    return undefined;
+    return owner;
   }
 }

@@ -16,7 +16,7 @@ const PATH = /^(.*)\/([^/]+)$/;
 export interface Locations {
   /** The connection `.c/<id>`. */
   byId(id: string): Connection | undefined;
-  /** The connection that has a journal of that name in the mounted directory itself. */
+  /** The connection that has, or would have, a journal of that name in the mounted directory itself. */
   inRoot(name: string): Connection | undefined;
   /** The mounted directory, as this process calls it. */
   readonly mountpoint: string;
