@@ -124,12 +124,14 @@ class Session:
     def commit(self, view):
         file = view.file
         content = view.content()
+        # What was written may be what was there: then nobody moves.
         if content != file.versions[view.base]:
             file.versions.append(content)
-            for other in [file.creator] if file.creator not in (None, view) else []:
-                other.divided = True
-        for open_ in view.opens:
-            open_.pinned = file.newest
+            if file.creator not in (None, view):
+                file.creator.divided = True
+            for open_ in view.opens:
+                open_.pinned = file.newest
+        view.divided = view.process is not None and any(open_.pinned != file.newest for open_ in view.opens)
         self.clean(view)
         self.show(file)
 
