@@ -47,13 +47,16 @@ async function trace(journal: string, name: string): Promise<string[]> {
 async function killAt(client: Client, journal: string, nth: number, labels: readonly string[]): Promise<boolean> {
   const path = mount.path(`${journal}-${nth}`);
   await mount.hold(undefined, nth);
-  const killed = client.steps([{ op: 'open', path }, creation(journal)]).catch(() => 'killed');
-  // About the one that was traced: the release of what the checker closed may come in between.
-  const label = await mount.hit(10_000);
-  assert.notEqual(label, undefined);
+  const ended = client.steps([{ op: 'open', path }, creation(journal)]).catch(() => 'killed');
+  // About the one that was traced: what the checker closed is released in between, at one time or another.
+  const label = await mount.hit(2_000);
+  if (label === undefined) {
+    await Promise.all([mount.release(), mount.clear()]);
+    assert.deepEqual(await ended, [{ value: null }, { value: null }]);
+  }
   // The kernel lets a process go only when its request is answered.
   await Promise.all([client.kill(), mount.release()]);
-  assert.equal(await killed, 'killed');
+  if (label !== undefined) assert.equal(await ended, 'killed');
 
   const what = `killed at request ${nth} of ${labels.length} (${label})`;
   const startMs = performance.now();
@@ -69,6 +72,7 @@ async function killAt(client: Client, journal: string, nth: number, labels: read
   assert.deepEqual(answers[1], { value: [['ok']] }, what);
   assert.deepEqual(answers[3], { value: [] }, what);
   const count = (answers[2]!.value as number[][])[0]![0]!;
+  if (label === undefined) assert.equal(count, TABLES, what);
   assert.ok(count === 0 || count === TABLES, `${what}: ${count} tables`);
   return count === TABLES;
 }
