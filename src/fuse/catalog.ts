@@ -156,11 +156,22 @@ export class Catalog {
     await file.settled();
     await replaced?.settled();
     if (replaced?.made === true) await file.ensureMade();
-    if (file.made) {
-      const options = { replace: true, expected: file.namespace };
-      await this.#options.store.renameNamespace(file.namespaceName, namespaceName, options);
+    // Without a namespace of its own, it must not make one of that name meanwhile.
+    const forgotten = replaced?.made === false ? replaced : undefined;
+    if (forgotten !== undefined) this.#forget(forgotten);
+    try {
+      if (file.made) {
+        const options = { replace: true, expected: file.namespace };
+        await this.#options.store.renameNamespace(file.namespaceName, namespaceName, options);
+      }
+    } catch (error) {
+      if (forgotten?.made === false) {
+        forgotten.link(newName, namespaceName);
+        this.#unmade.set(newName, forgotten);
+      }
+      throw error;
     }
-    if (replaced !== undefined) this.#forget(replaced);
+    if (replaced !== undefined && replaced !== forgotten) this.#forget(replaced);
     if (this.#unmade.delete(file.name)) this.#unmade.set(newName, file);
     file.link(newName, namespaceName);
   }

@@ -15,7 +15,7 @@ const PRIVATE_PATH = /\/\.c\/([^/]+)\/([^/]+)$/;
 export interface Locations {
   /** The connection `.c/<id>`. */
   byId(id: string): Connection | undefined;
-  /** The connection that has a journal at that path in the mount, outside `.c`. */
+  /** The connection that has, or would have, a journal at that path in the mount, outside `.c`. */
   inRoot(name: string): Connection | undefined;
   /** The mounted directory, as this process calls it. */
   readonly mountpoint: string;

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { Client } from '../support/client.js';
 import { LONG } from '../support/injection-run.js';
 import { errnosFor } from '../support/injection-settings.js';
-import { FaultMount } from '../support/mounted.js';
+import { FaultMount, TestMount } from '../support/mounted.js';
 import { createSeveral, must, openSeveral, seen, severalBody, versions } from '../support/several-databases.js';
 
 let mount: FaultMount;
@@ -118,3 +118,21 @@ for (const [journal, synchronous] of [
     assert.notDeepEqual(await versions(mount, 'na'), await versions(mount, 'nb'));
   });
 }
+
+test('a creator commits over two databases, of which it has changed one', async () => {
+  const directory = await TestMount.start({ namespaces: '*' });
+  const creator = new Client();
+  try {
+    await creator.open(directory.path('one'));
+    await creator.exec('ATTACH ? AS two', 0, [directory.path('two')]);
+    await creator.script('CREATE TABLE main.t(a); CREATE TABLE two.t(a)');
+    // Both are locked, so that the super-journal names the journals of both; there is only one.
+    await creator.script('BEGIN IMMEDIATE; INSERT INTO main.t VALUES(1); COMMIT');
+    await checker.open(directory.path('one'), 1);
+    assert.deepEqual(await checker.exec('SELECT a FROM t', 1), [[1]]);
+    await checker.close(1);
+  } finally {
+    await creator.kill();
+    await directory.remove();
+  }
+});

@@ -16,8 +16,14 @@ export const LONG = process.env.MVFUSE_TEST_LONG === '1';
 /** The faults to inject into a transaction whose requests are these; `index` is that of the setting. */
 export type ChooseFaults = (labels: readonly string[], setting: Setting, index: number) => Fault[];
 
-export async function runInjections(t: TestContext, settings: readonly Setting[], choose: ChooseFaults): Promise<void> {
-  const namespaces = settings.map((_, index) => `db${index}=db${index}`).join(',');
+/** @param created whether the writer creates the databases, in a mounted directory, and has them open all the time */
+export async function runInjections(
+  t: TestContext,
+  settings: readonly Setting[],
+  choose: ChooseFaults,
+  created = false,
+): Promise<void> {
+  const namespaces = created ? '*' : settings.map((_, index) => `db${index}=db${index}`).join(',');
   let mount = await FaultMount.startFaulty({ namespaces, logLevel: 'silent' });
   const clients = [new Client(), new Client()] as const;
   const failures: string[] = [];
@@ -26,7 +32,7 @@ export async function runInjections(t: TestContext, settings: readonly Setting[]
     for (const [index, setting] of settings.entries()) {
       const ledger = new InjectionLedger(mount, `db${index}`, ...clients);
       ledgers.push(ledger);
-      await ledger.create();
+      await (created ? ledger.createAndKeep() : ledger.create());
       const labels = await ledger.trace(setting);
       const faults = choose(labels, setting, index);
       for (const fault of faults) {
@@ -36,6 +42,8 @@ export async function runInjections(t: TestContext, settings: readonly Setting[]
       t.diagnostic(`${settingName(setting)}: ${ledger.met} injections, ${outcomes(ledger)}`);
     }
     t.diagnostic(`${ledgers.reduce((sum, ledger) => sum + ledger.met, 0)} injections in all`);
+    // It may have databases open.
+    await clients[0].kill();
     await mount.unmount();
     mount = await FaultMount.startFaulty({ namespaces, base: mount.base });
     for (const [index, ledger] of ledgers.entries()) {

@@ -18,6 +18,9 @@ import {
 import { LEDGER_READ, LEDGER_RESET, LEDGER_SCHEMA, LedgerState, ledgerTransaction } from './ledger.js';
 import type { FaultMount } from './mounted.js';
 
+/** The writer's connection that has a database open from its creation on. */
+const CREATOR = 1;
+
 /** A ledger on a mount, with a connection that meets errors and one that checks. */
 export class InjectionLedger {
   readonly #mount: FaultMount;
@@ -46,6 +49,12 @@ export class InjectionLedger {
     await this.#checker.open(this.#path);
     await this.#checker.script(LEDGER_SCHEMA);
     await this.#checker.close();
+  }
+
+  /** The writer's process has the database as its creator. */
+  async createAndKeep(): Promise<void> {
+    await this.#writer.open(this.#path, CREATOR);
+    await this.#writer.script(LEDGER_SCHEMA, CREATOR);
   }
 
   /** The labels of the requests that an injection can meet. */

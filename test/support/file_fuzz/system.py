@@ -70,6 +70,7 @@ def copy_range(source, target, length, source_at, target_at):
 
 
 def send_file(target, source, offset, length):
+    os.fstat(source)
     done = 0
     while done < length:
         count = os.sendfile(target, source, offset + done, length - done)
