@@ -10,7 +10,7 @@ import { superJournalOf } from '../sqlite/rollback-journal.js';
 import { isSuperJournalName } from '../sqlite/super-journal.js';
 import type { Version } from '../version.js';
 import { Wakeup } from '../wakeup.js';
-import type { Access, Owner } from './access.js';
+import { type Access, databaseMode, type Owner, PERMISSION_BITS } from './access.js';
 import { LockHeldError, RequestError } from './errno.js';
 import { type ExtendedAttributes, versionAttributes } from './extended-attributes.js';
 import { type ForeignJournal, JOURNAL_SUFFIX } from './foreign-journal.js';
@@ -154,8 +154,12 @@ export class Connection {
       ? { sizeBytes: transaction.sizeBytes, timeMs: transaction.head!.timeMs }
       : await this.#plain.state();
     const { access } = this.#options;
-    const shown = fileAttributes(this.#shownIno(), access, access.fileMode, state.sizeBytes, state.timeMs);
+    const shown = fileAttributes(this.#shownIno(), access, await this.#mode(), state.sizeBytes, state.timeMs);
     return this.file.linked ? shown : { ...shown, nlink: 0 };
+  }
+
+  async #mode(): Promise<number> {
+    return databaseMode(this.#options.access, await this.file.mode());
   }
 
   /**
@@ -411,8 +415,9 @@ export class Connection {
     return undefined;
   }
 
-  #add(name: string, kind: PrivateFileKind, foreign?: ForeignJournal): PrivateFile {
-    const file = new PrivateFile(this.#options.newInode(), this, { name, kind, foreign });
+  async #add(name: string, kind: PrivateFileKind, foreign?: ForeignJournal): Promise<PrivateFile> {
+    const mode = await this.#mode();
+    const file = new PrivateFile(this.#options.newInode(), this, { name, kind, foreign, mode });
     this.#privateFiles.set(name, file);
     return file;
   }
@@ -466,6 +471,7 @@ export class Database extends Node {
   }
   override async setAttributes(request: SetattrRequest, caller: Caller): Promise<void> {
     if (request.size !== undefined) await this.connection.truncate(request.fh, request.size, caller);
+    if (request.mode !== undefined) await this.connection.file.setMode(request.mode & PERMISSION_BITS);
   }
   override sync(): Promise<void> {
     return this.connection.sync();

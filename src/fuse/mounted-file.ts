@@ -68,6 +68,8 @@ export class MountedFile {
   #make: MountedFileOptions['make'];
   #making: Promise<void> | undefined;
   readonly #createdMs = Date.now();
+  /** Of a namespace that is not made yet. */
+  #modeToBe: number | undefined;
   #newest: DatabaseVersion | undefined;
   readonly #toldBusy = new WeakMap<Writer, Told>();
 
@@ -152,6 +154,18 @@ export class MountedFile {
     });
     await this.#making;
     this.#make = undefined;
+  }
+
+  /** Permission bits, as the last look at the namespace found them; undefined: those of the mount. */
+  async mode(): Promise<number | undefined> {
+    return this.made ? this.#store.mode(this.namespace) : this.#modeToBe;
+  }
+
+  /** Durable when it resolves, once the namespace is made. */
+  async setMode(mode: number): Promise<void> {
+    await this.settled();
+    if (this.made) await this.#store.setMode(this.namespace, mode);
+    else this.#modeToBe = mode;
   }
 
   /** The newest version, or what a maintenance lock shows instead. */
