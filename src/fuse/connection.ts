@@ -225,8 +225,10 @@ export class Connection {
 
   async write(fh: number, offset: number, data: Buffer, caller: Caller): Promise<void> {
     if (this.transaction.writer) await this.transaction.write(offset, data);
-    else if (this.#locks.empty) await this.#plain.write(fh, offset, data, caller);
-    else throw new RequestError('EIO', 'written without the write lock');
+    else if (this.#locks.empty) {
+      await this.#plain.write(fh, offset, data, caller);
+      this.file.forgetModeToBe();
+    } else throw new RequestError('EIO', 'written without the write lock');
   }
 
   async truncate(fh: number | undefined, sizeBytes: number, caller: Caller): Promise<void> {

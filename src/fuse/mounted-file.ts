@@ -168,6 +168,14 @@ export class MountedFile {
     else this.#modeToBe = mode;
   }
 
+  /**
+   * Bytes are being copied in: a mode that was given before is not meant for good. rsync makes its file as mkstemp(3) does,
+   * for itself alone, and says the mode that it is to have when it is whole.
+   */
+  forgetModeToBe(): void {
+    this.#modeToBe = undefined;
+  }
+
   /** The newest version, or what a maintenance lock shows instead. */
   async head(): Promise<Head> {
     return this.made ? this.#store.headFor(this.namespace, this.owner) : emptyHead(this.#createdMs);

@@ -163,7 +163,7 @@ test('is kept of a file that has no namespace yet, also when it is renamed', asy
   assert.equal(await mode(renamed), '600');
 });
 
-test('comes with cp -p, install and rsync; what only creates a file with a mode, as cp and tar do, brings none', async () => {
+test('comes with cp -p, mv and install; the mode that a file is created with, by cp, tar or mkstemp, brings none', async () => {
   const local = mkdtempSync(join(tmpdir(), 'mvfuse-modes-'));
   mount = await TestMount.start({ namespaces: '*' }, ['--mode', '660']);
   try {
@@ -175,8 +175,8 @@ test('comes with cp -p, install and rsync; what only creates a file with a mode,
       ['cp -p $L/a.db a.db', '600'],
       ['install -m 640 $L/a.db a.db', '640'],
       ['tar -C $L -c . | tar -x', '660'],
-      ['rsync -a $L/ .', '600'],
-      ['rsync -a --inplace $L/ .', '600'],
+      ['chmod 660 $L/a.db && rsync -a $L/ . && rsync -a --inplace $L/ .', '660'],
+      ['chmod 640 $L/a.db && cp $L/a.db $L/b.db && cp -p $L/a.db $L/b.db && mv $L/b.db a.db', '640'],
     ];
     for (const [copy, expected] of copies) {
       await done('env', `--chdir=${mount.directory}`, `L=${local}`, 'bash', '-ec', copy);
