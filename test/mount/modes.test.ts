@@ -175,6 +175,7 @@ test('comes with cp -p, mv and install; the mode that a file is created with, by
       ['cp -p $L/a.db a.db', '600'],
       ['install -m 640 $L/a.db a.db', '640'],
       ['tar -C $L -c . | tar -x', '660'],
+      ['rsync -a --chmod=F660 $L/ .', '660'],
       ['chmod 660 $L/a.db && rsync -a $L/ . && rsync -a --inplace $L/ .', '660'],
       ['chmod 640 $L/a.db && cp $L/a.db $L/b.db && cp -p $L/a.db $L/b.db && mv $L/b.db a.db', '640'],
     ];
