@@ -51,6 +51,7 @@ export type Request =
   | (Named & { readonly op: 'lookup' | 'unlink' | 'rmdir' })
   | (Named & { readonly op: 'mkdir' | 'mknod'; readonly mode: number })
   | (Named & { readonly op: 'create'; readonly flags: number; readonly mode: number })
+  | (Named & { readonly op: 'symlink'; readonly target: string })
   | (Named & { readonly op: 'rename'; readonly newParent: number; readonly newName: string; readonly flags: number })
   | (RequestBase & { readonly op: 'forget'; readonly forgets: ReadonlyArray<{ nodeid: number; count: number }> })
   | (RequestBase & { readonly op: 'interrupt'; readonly target: number })

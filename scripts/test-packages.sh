@@ -6,7 +6,7 @@ set -uo pipefail
 # file:package
 missing=()
 for pair in /usr/lib/python3/dist-packages/django:python3-django /usr/bin/getfattr:attr \
-  /usr/share/doc/libfaketime:libfaketime /usr/bin/fossil:fossil /usr/bin/gunicorn:gunicorn; do
+  /usr/share/doc/libfaketime:libfaketime /usr/bin/fossil:fossil /usr/bin/gunicorn:gunicorn /usr/bin/sqlcipher:sqlcipher; do
   [ -e "${pair%%:*}" ] || missing+=("${pair##*:}")
 done
 # Debian packs Python's own tests apart; another Python may have them.

@@ -89,8 +89,11 @@ export const COMMIT_MEMBERS_MAX = 126;
 /** Images kept in the page cache for one page: the newest, and some of open snapshots. */
 export const PAGE_CACHE_INTERVALS_MAX = 4;
 
-/** Ids above would collide in the page cache's keys. */
-export const NAMESPACE_ID_MAX = 2 ** 21 - 1;
+/** Namespaces of which pages are kept in memory; past it all are forgotten. Below 2^21, for the page cache's keys. */
+export const CACHED_NAMESPACES_MAX = 65_536;
+
+/** An id is never used twice, and every file that is made takes one. */
+export const NAMESPACE_ID_MAX = 2 ** 48 - 1;
 
 /** Namespace names: they are shown in file names, keys and logs. */
 export const NAMESPACE_NAME_BYTES_MAX = 200;

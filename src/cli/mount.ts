@@ -2,6 +2,7 @@
 
 import { Command, Option } from 'commander';
 import type { AccessSecrets } from '../access-proof.js';
+import { forkNamespace } from '../admin/fork.js';
 import {
   LOG_FORMATS,
   LOG_LEVELS,
@@ -13,7 +14,7 @@ import {
   spillDirectory,
 } from '../config.js';
 import { isMvfuseError } from '../errors.js';
-import type { MountEntry } from '../fuse/mount.js';
+import type { MountDirectory, MountEntry } from '../fuse/mount.js';
 import { isShared, storeDirectory } from '../kv/open.js';
 import { createLogger } from '../logger.js';
 import { proofInName } from '../store/namespace-name.js';
@@ -149,7 +150,7 @@ async function serve(options: Options, secrets: AccessSecrets, served: Served): 
     mountpoint,
     source: options.source,
     entries,
-    ...(prefix === undefined ? {} : { directory: { prefix, admits: (info) => admits(store, info, secrets) } }),
+    ...(prefix === undefined ? {} : { directory: directoryOf(prefix, store, secrets) }),
     store,
     log,
     limits: {
@@ -218,6 +219,14 @@ async function entryOf(
   const { version } = await store.resolve(namespace.id, mapping.moment);
   // Kept as long as the store is open here.
   return { ...entry, pinned: (await store.openVersion(namespace.id, version)).head };
+}
+
+function directoryOf(prefix: string, store: PageStore, secrets: AccessSecrets): MountDirectory {
+  return {
+    prefix,
+    admits: (info) => admits(store, info, secrets),
+    fork: (source, version, name) => forkNamespace(store, { source, version, name }),
+  };
 }
 
 /** Whether a secret that was presented lets the namespace be shown, where one is needed. */

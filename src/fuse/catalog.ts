@@ -12,6 +12,7 @@ import { NAMESPACE_NAME_BYTES_MAX, UNMADE_FILES_MAX } from '../limits.js';
 import { validateNamespaceName } from '../store/namespace-name.js';
 import type { PageStore } from '../store/page-store.js';
 import type { NamespaceId, NamespaceInfo } from '../store/types.js';
+import type { Version } from '../version.js';
 import { RequestError } from './errno.js';
 import { JOURNAL_SUFFIX } from './foreign-journal.js';
 import type { MountedFile, MountedFileOptions } from './mounted-file.js';
@@ -30,6 +31,8 @@ export interface CatalogOptions {
   /** Whether a namespace that needs a secret may be shown. */
   readonly admits: (namespace: NamespaceInfo) => Promise<boolean>;
   readonly mounted: (file: CatalogFile) => MountedFile;
+  /** Makes a namespace that begins with a version of another one. */
+  readonly fork: (source: NamespaceId, version: Version, name: string) => Promise<NamespaceInfo>;
 }
 
 /** What a directory lists. */
@@ -127,6 +130,15 @@ export class Catalog {
   /** @throws EINVAL, ENAMETOOLONG, EACCES for a name that no file may get */
   requireName(name: string): void {
     this.#requireNamespaceOf(name);
+  }
+
+  /** Another file with what was committed to one. @throws EEXIST, and as requireName */
+  async copy(source: MountedFile, name: string): Promise<MountedFile> {
+    const namespaceName = this.#requireNamespaceOf(name);
+    if ((await this.find(name)) !== undefined) throw new RequestError('EEXIST');
+    if (!source.made) return this.create(name);
+    const { version } = await source.head();
+    return this.#fileOf(await this.#options.fork(source.namespace, version, namespaceName), name);
   }
 
   /** Its name is gone; the namespace can be brought back for a day. */

@@ -111,6 +111,8 @@ class PageCutter {
     const baseCount = pageBytes === base.head.pageBytes ? Math.ceil(base.sizeBytes / pageBytes) : 0;
     // SQLite may take back a shrinking commit: then pages past the base's end are there without having been written.
     const runLast = Math.min(count, Math.ceil(dirty.baseBytes / pageBytes));
+    // Most of these have to be written, if they were not.
+    dirty.requireRoom(dirty.zeroedBytes(baseCount * pageBytes));
     const pages = dirty.pagesTouched(pageBytes, baseCount);
     let group: number[] = [];
     for (const number of pages) {

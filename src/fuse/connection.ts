@@ -11,6 +11,7 @@ import { isSuperJournalName } from '../sqlite/super-journal.js';
 import type { Version } from '../version.js';
 import { Wakeup } from '../wakeup.js';
 import { type Access, databaseMode, type Owner, PERMISSION_BITS } from './access.js';
+import { isDying, isKilled } from './dying-callers.js';
 import { LockHeldError, RequestError } from './errno.js';
 import { type ExtendedAttributes, versionAttributes } from './extended-attributes.js';
 import { type ForeignJournal, JOURNAL_SUFFIX } from './foreign-journal.js';
@@ -20,9 +21,10 @@ import type { MountedFile } from './mounted-file.js';
 import { type CachePolicy, type Caller, fileAttributes, type InodeNumber, Node, type OpenMode } from './node.js';
 import { PlainAccess } from './plain-access.js';
 import { PrivateFile, type PrivateFileKind } from './private-file.js';
-import { isKilled, processOf } from './process-name.js';
+import { processOf } from './process-name.js';
 import type { SuperJournals } from './super-journals.js';
 import { Transaction } from './transaction.js';
+import { takeBackWal } from './wal-switch.js';
 
 export interface ConnectionOptions {
   /** Its name below `.c`, or of whom created the file another one. */
@@ -75,6 +77,8 @@ export class Connection {
   /** By handle: the thread that opened it. */
   readonly #handles = new Map<number, number>();
   #last: Promise<unknown> = Promise.resolve();
+  /** What the kernel takes for the size of the database until it asks again. */
+  #sizeToldBytes: number | undefined;
 
   constructor(options: ConnectionOptions) {
     this.id = options.id;
@@ -153,6 +157,7 @@ export class Connection {
     const state = transaction.active
       ? { sizeBytes: transaction.sizeBytes, timeMs: transaction.head!.timeMs }
       : await this.#plain.state();
+    this.#sizeToldBytes = state.sizeBytes;
     const { access } = this.#options;
     const shown = fileAttributes(this.#shownIno(), access, await this.#mode(), state.sizeBytes, state.timeMs);
     return this.file.linked ? shown : { ...shown, nlink: 0 };
@@ -204,6 +209,16 @@ export class Connection {
     return policy;
   }
 
+  /**
+   * Whether the kernel remembers another size than the file has, and nobody would ask for it: it reads on up to there,
+   * appends there, and maps no more. SQLite asks.
+   */
+  async sizeIsStale(): Promise<boolean> {
+    if (this.#sizeToldBytes === undefined) return false;
+    const { header, sizeBytes } = await this.file.newest();
+    return header === undefined && sizeBytes !== this.#sizeToldBytes;
+  }
+
   async read(fh: number, offset: number, size: number): Promise<Buffer[]> {
     if (this.transaction.active) return this.transaction.pieces(offset, size);
     const answered = this.#cache.readUnlocked({ offset, length: size });
@@ -224,6 +239,7 @@ export class Connection {
   }
 
   async write(fh: number, offset: number, data: Buffer, caller: Caller): Promise<void> {
+    this.#sizeToldBytes = Math.max(this.#sizeToldBytes ?? 0, offset + data.length);
     if (this.transaction.writer) await this.transaction.write(offset, data);
     else if (this.#locks.empty) {
       await this.#plain.write(fh, offset, data, caller);
@@ -248,11 +264,12 @@ export class Connection {
   }
 
   /**
-   * Every close(2) flushes, a forked child's too: locks end only for the process and handle that took them. It waits for the
-   * answer, and not for RELEASE: who closed the file and opens it again is to see one thing from the first look at it.
+   * Every close(2) flushes, a forked child's too: locks end only for the process and handle that took them. SQLite gives
+   * them back before, but for vfs=unix-excl; whoever dies does not. The caller waits for the answer, and not for RELEASE:
+   * who closed the file and opens it again is to see one thing from the first look at it.
    */
   async flush(fh: number, lockOwner: bigint, caller: Caller): Promise<void> {
-    if (this.#locks.dropHandle(fh, lockOwner)) await this.#locksShrunk(false);
+    if (this.#locks.dropHandle(fh, lockOwner)) await this.#locksShrunk(isDying(caller.pid) === false);
     await this.flushPlain(!isKilled(caller.pid));
     if (!this.inRoot) return;
     // An empty file that was made on purpose stays; SQLite makes each one that it opens.
@@ -308,7 +325,7 @@ export class Connection {
     if (this.#locks.conflict(owner, type, start, end) !== undefined) throw new LockHeldError();
     this.#locks.requireRoom();
     if (type === 'write') {
-      if (overlaps(start, end, PENDING_BYTE, SHARED_LAST)) await this.transaction.becomeWriter(lockPid);
+      if (overlaps(start, end, PENDING_BYTE, SHARED_LAST)) await this.#becomeWriter(lockPid);
     } else if (overlaps(start, end, SHARED_FIRST, SHARED_LAST)) {
       if (this.#locks.holds(SHARED_FIRST, SHARED_LAST, 'write', owner)) await this.transaction.downgrade();
       else if (this.#plain.writing) throw new LockHeldError();
@@ -316,6 +333,16 @@ export class Connection {
     }
     this.#locks.set({ owner, fh, type, start, end, pid: lockPid });
     this.#unlocked.wake();
+  }
+
+  async #becomeWriter(pid: number): Promise<void> {
+    try {
+      await this.transaction.becomeWriter(pid);
+    } catch (error) {
+      // With vfs=unix-excl the first lock is this one: refused, it leaves no snapshot behind.
+      if (!this.#locks.holds(SHARED_FIRST, SHARED_LAST)) await this.#end(true);
+      throw error;
+    }
   }
 
   /** Resolves when a lock that was refused may be free, or after `waitMsMax`. */
@@ -350,6 +377,10 @@ export class Connection {
     return this.#kind(name) !== undefined;
   }
 
+  siblings(): Iterable<PrivateFile> {
+    return this.#privateFiles.values();
+  }
+
   /** A file beside the database that was made here. */
   sibling(name: string): PrivateFile | undefined {
     return this.#privateFiles.get(name);
@@ -371,6 +402,7 @@ export class Connection {
 
   async createSibling(name: string): Promise<PrivateFile> {
     const kind = this.#kind(name);
+    if (name === `${this.file.name}-wal`) await takeBackWal(this.transaction, this.#cache);
     // -wal and -shm above all: SQLite then reports a read-only directory, and loses nothing.
     if (kind === undefined) throw new RequestError('EACCES');
     if (kind === 'journal') this.transaction.journalWritten();

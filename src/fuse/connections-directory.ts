@@ -36,6 +36,8 @@ import { SuperJournals } from './super-journals.js';
 export const CONNECTIONS_DIRECTORY = '.c';
 const ID_DIGITS = 12;
 const ID_COUNT = 16 ** ID_DIGITS;
+/** What the symlink of a database holds. */
+const TARGET = new RegExp(`^(?:\\.\\./)*\\${CONNECTIONS_DIRECTORY}/([0-9a-f]{${ID_DIGITS}})/[^/]+$`);
 /** Threads that are looked for before a new connection is made, those that came first. */
 const THREADS_LOOKED_FOR_MAX = 32;
 
@@ -55,6 +57,8 @@ export interface ConnectionsOptions {
   readonly invalidate: ConnectionOptions['invalidate'];
   /** Makes the kernel forget the attributes of an inode; resolves when it has. */
   readonly attributesChanged: (ino: InodeNumber) => Promise<void>;
+  /** Makes the kernel forget a name in a directory; resolves when it has. */
+  readonly nameChanged: (directory: InodeNumber, name: string) => Promise<void>;
   /** Absolute path of the mounted directory. */
   readonly mountpoint: string;
   /** What is at a path of the mount now. */
@@ -135,7 +139,9 @@ export class ConnectionsDirectory extends Node {
       id ??= this.#newId(issued);
       this.#unopened.set(key, { id, pid, file });
       this.#boundUnopened();
-      await this.#directories.get(id)?.ownedBy(issued.owner);
+      const directory = this.#directories.get(id);
+      await directory?.ownedBy(issued.owner);
+      await directory?.refreshSize();
     }
     return `${connectionsPath(path)}/${id}/${basename(path)}`;
   }
@@ -190,6 +196,12 @@ export class ConnectionsDirectory extends Node {
   /** What `.c/<id>` is for. */
   issued(id: string): Issued | undefined {
     return this.#issued.get(id);
+  }
+
+  /** The file to whose connection a symlink leads. */
+  fileOfTarget(target: string): MountedFile | undefined {
+    const [, id] = TARGET.exec(target) ?? [];
+    return id === undefined ? undefined : this.#issued.get(id)?.file;
   }
 
   /** Who resolved it comes for the file that has the name now. */
@@ -318,6 +330,11 @@ export class ConnectionDirectory extends Node {
     await this.#parent.options.attributesChanged(this.ino);
   }
 
+  /** Is given out again: the kernel asks anew for a size that it does not have right. */
+  async refreshSize(): Promise<void> {
+    if ((await this.#connection?.sizeIsStale()) === true) await this.#parent.options.nameChanged(this.ino, this.#name);
+  }
+
   override async attributes(): Promise<Attributes> {
     return directoryAttributes(this.ino, this.#owner, 0o700, this.#parent.options.timeMs);
   }
@@ -353,7 +370,7 @@ export class ConnectionDirectory extends Node {
    * the name never ceased to be there: the other file takes its place.
    */
   async #isThere(): Promise<boolean> {
-    if (this.#file.linked || this.#connection?.open === true) return true;
+    if (this.#connection?.open === true || (await this.#file.relinked())) return true;
     const file = await this.#parent.options.fileNamed(this.#path);
     if (this.#file.linked) return true;
     // The kernel may remember that there is no journal in here.

@@ -8,6 +8,7 @@
 
 import type { Connection } from './connection.js';
 import type { MountedFile } from './mounted-file.js';
+import type { PrivateFile } from './private-file.js';
 
 export class Creators {
   readonly #connections = new Map<MountedFile, Connection>();
@@ -42,6 +43,11 @@ export class Creators {
       if (connection.owns(name) && connection.isHeldBy(pid)) return connection;
     }
     return undefined;
+  }
+
+  /** The journals that a thread's process has, by their paths. */
+  *journalsSeenBy(pid: number): Generator<PrivateFile> {
+    for (const connection of this.#connections.values()) if (connection.isHeldBy(pid)) yield* connection.siblings();
   }
 
   /**

@@ -20,6 +20,7 @@ import {
   type OpenMode,
   S_IFDIR,
   S_IFLNK,
+  S_IFREG,
   UNKNOWN_INO,
 } from './node.js';
 import type { VersionFiles } from './version-files.js';
@@ -39,6 +40,10 @@ export interface DirectoryOptions {
   /** Of files that come and go. */
   readonly links: WeakMap<MountedFile, DatabaseLink>;
 }
+
+const DOTFILE_LOCK_SUFFIX = '.lock';
+/** Behind all namespaces in a listing. */
+const JOURNALS_AT = 2 ** 50;
 
 export class DatabaseDirectory extends Node {
   /** From the root of the mount, with a slash behind it: `dir/`; empty for the root itself. */
@@ -82,14 +87,20 @@ export class DatabaseDirectory extends Node {
   }
 
   /** Ids of namespaces ascend, and are never used twice: those that come and go do not move the others. */
-  override async entries(_caller: Caller): Promise<DirectoryEntry[]> {
-    const { catalog } = this.options;
-    return (await catalog.entries(this.path)).map(({ name, isDirectory, namespace }) => ({
+  override async entries({ pid }: Caller): Promise<DirectoryEntry[]> {
+    const { catalog, connections } = this.options;
+    const entries = (await catalog.entries(this.path)).map(({ name, isDirectory, namespace }) => ({
       name,
       ino: UNKNOWN_INO,
       mode: isDirectory ? S_IFDIR : S_IFLNK,
-      nextOffset: namespace,
+      nextOffset: namespace as number,
     }));
+    for (const { name: path, ino } of connections.creators.journalsSeenBy(pid)) {
+      const name = path.slice(this.path.length);
+      if (!path.startsWith(this.path) || name.includes('/')) continue;
+      entries.push({ name, ino, mode: S_IFREG, nextOffset: JOURNALS_AT + ino });
+    }
+    return entries;
   }
 
   override async create(name: string, fh: number, mode: OpenMode, caller: Caller): Promise<Created> {
@@ -164,6 +175,15 @@ export class DatabaseDirectory extends Node {
     return this.#directory(`${path}/`);
   }
 
+  /** Who copies a database as the symlink that it is shown as (cp -a, rsync -a, tar) wants another such database. */
+  override async makeLink(name: string, target: string): Promise<Node> {
+    const { isWhole, connections, catalog } = this.options;
+    const source = connections.fileOfTarget(target);
+    if (!isWhole || source === undefined) throw new RequestError('EPERM');
+    this.requireMovable(name);
+    return this.#linkOf(await catalog.copy(source, this.path + name));
+  }
+
   override async removeDirectory(name: string): Promise<void> {
     this.requireMovable(name);
     await this.options.catalog.removeDirectory(`${this.path}${name}/`);
@@ -215,5 +235,3 @@ export class DatabaseDirectory extends Node {
     return { node, entryTtlMs: 0 };
   }
 }
-
-const DOTFILE_LOCK_SUFFIX = '.lock';

@@ -12,8 +12,9 @@ import { PrivateFile } from './private-file.js';
 export function describe(request: Request, node: Node | undefined): string {
   switch (request.op) {
     case 'setlk':
+      return lockName(request.type, request.start, request.end);
     case 'setlkw':
-      return `${lockName(request.type, request.start, request.end)}`;
+      return `${lockName(request.type, request.start, request.end)}W`;
     case 'getlk':
       return 'GETLK';
     case 'lookup':

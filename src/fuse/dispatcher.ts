@@ -69,8 +69,7 @@ const CACHE_FLAGS: Record<CachePolicy, number> = {
 
 /** Of renameat2(2). */
 const RENAME_NOREPLACE = 1;
-/** In <linux/fuse.h>: what makes links, and access(2). */
-const SYMLINK = 6;
+/** In <linux/fuse.h>: what makes hard links, and access(2). */
 const LINK = 13;
 const ACCESS = 34;
 
@@ -269,6 +268,8 @@ export class Dispatcher {
       }
       case 'mkdir':
         return this.#entryAnswer(await node.makeDirectory(request.name), 0);
+      case 'symlink':
+        return this.#entryAnswer(await node.makeLink(request.name, request.target), 0);
       case 'rmdir':
         await node.removeDirectory(request.name);
         return OK;
@@ -277,7 +278,7 @@ export class Dispatcher {
       case 'other':
         // Once refused, the kernel would not ask again, and nobody could see that a link was followed (link-reads.ts).
         if (request.opcode === ACCESS) return OK;
-        throw new RequestError(request.opcode === SYMLINK || request.opcode === LINK ? 'EPERM' : 'ENOSYS');
+        throw new RequestError(request.opcode === LINK ? 'EPERM' : 'ENOSYS');
       default:
         // opendir and fsyncdir among them: the kernel does not ask again.
         throw new RequestError('ENOSYS');

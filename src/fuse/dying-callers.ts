@@ -19,25 +19,37 @@ const LOOK_MS = 500;
 /** Looks that a request has to outlast before it is answered: it took at least 1 s. */
 const LOOKS = 3;
 
-/** PF_EXITING of <linux/sched.h>. */
+/** PF_EXITING and PF_SIGNALED of <linux/sched.h>. */
 const EXITING = 0x4;
+const SIGNALED = 0x400;
 /** SIGKILL as a bit of a set of signals; every fatal signal becomes this one. */
 const KILLED = 1 << 8;
 /** Fields of /proc/PID/stat behind the command's name, which may contain anything: see proc(5). */
 const FLAGS_AT = 6;
 const PENDING_SIGNALS_AT = 28;
 
-/** Whether a thread is on its way out; false for one that cannot be seen from here. */
-export function isDying(pid: number): boolean {
-  if (pid === 0) return false;
+/** Whether a thread is on its way out; undefined for one that cannot be seen from here. */
+export function isDying(pid: number): boolean | undefined {
+  const stat = statOf(pid);
+  if (stat === undefined) return undefined;
+  return (stat.flags & EXITING) !== 0 || (stat.pendingSignals & KILLED) !== 0;
+}
+
+/** Whether a signal is what ends a thread; false for one that cannot be seen from here. */
+export function isKilled(pid: number): boolean {
+  return ((statOf(pid)?.flags ?? 0) & SIGNALED) !== 0;
+}
+
+function statOf(pid: number): { flags: number; pendingSignals: number } | undefined {
+  if (pid === 0) return undefined;
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   } catch {
-    return false;
+    return undefined;
   }
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[FLAGS_AT]) & EXITING) !== 0 || (Number(fields[PENDING_SIGNALS_AT]) & KILLED) !== 0;
+  return { flags: Number(fields[FLAGS_AT]), pendingSignals: Number(fields[PENDING_SIGNALS_AT]) };
 }
 
 interface Waiting {
@@ -83,7 +95,7 @@ export class DyingCallers {
     this.#looks += 1;
     for (const { request, look, interrupted } of this.#waiting.values()) {
       if (this.#looks - look < LOOKS) break;
-      if (!(interrupted || request.op === 'flush') || !isDying(request.pid)) continue;
+      if (!(interrupted || request.op === 'flush') || isDying(request.pid) !== true) continue;
       this.#waiting.delete(request.unique);
       this.#letGo(request);
     }

@@ -26,14 +26,15 @@ export class LockTable {
     return this.#locks.length === 0;
   }
 
-  /** The first lock of another owner that forbids this one. */
+  /** The lock of another owner that forbids this one; of several the one that begins first. */
   conflict(owner: bigint, type: LockType, start: number, end: number): Lock | undefined {
-    return this.#locks.find(
-      (lock) =>
-        lock.owner !== owner &&
-        (type === 'write' || lock.type === 'write') &&
-        overlaps(start, end, lock.start, lock.end),
-    );
+    let first: Lock | undefined;
+    for (const lock of this.#locks) {
+      const forbids = lock.owner !== owner && (type === 'write' || lock.type === 'write');
+      if (!forbids || !overlaps(start, end, lock.start, lock.end)) continue;
+      if (first === undefined || lock.start < first.start) first = lock;
+    }
+    return first;
   }
 
   /** Whether anybody (or only `owner`) holds a lock of that type, or of any, on some byte of first..last. */

@@ -43,6 +43,8 @@ export interface MountDirectory {
   readonly prefix: string;
   /** Whether a namespace may be shown that needs a secret. */
   readonly admits: (namespace: NamespaceInfo) => Promise<boolean>;
+  /** Makes a namespace that begins with a version of another one, however deep that is forked. */
+  readonly fork: (source: NamespaceId, version: Version, name: string) => Promise<NamespaceInfo>;
 }
 
 /** What a mount may take. */
@@ -122,6 +124,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
       : undefined,
     // No range of its content.
     attributesChanged: (ino) => session!.notifyInvalidInode(ino, -1, 0),
+    nameChanged: (directory, name) => session!.notifyInvalidEntry(directory, name),
     firstId: randomBytes(6).readUIntBE(0, 6),
     mountpoint: options.mountpoint,
     fileNamed: (name) => catalog.find(name),
@@ -139,6 +142,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
     prefix: directory?.prefix,
     namespaceOfFixed: (name) => root.namespaceOfFixed(name),
     admits: directory?.admits ?? (async () => true),
+    fork: directory?.fork ?? ((source, version, name) => store.forkNamespace(source, version, name)),
     mounted,
   });
   const isWhole = directory !== undefined;

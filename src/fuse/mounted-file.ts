@@ -18,6 +18,7 @@ import { type ForeignJournal, findForeignJournal } from './foreign-journal.js';
 import { type ByteRange, EVERYTHING, rangesOfPages } from './kernel-cache.js';
 import { commandOf } from './process-name.js';
 import type { SpaceBudget } from './space-budget.js';
+import type { WalSwitch } from './wal-switch.js';
 import type { WriterWaits } from './writer-waits.js';
 
 export interface MountedFileOptions {
@@ -57,6 +58,8 @@ export class MountedFile {
   readonly space: SpaceBudget;
   readonly writerWaits: WriterWaits;
   readonly writeLock: WriteLock;
+  /** The newest version, if SQLite may have switched to a write-ahead log with it. */
+  walSwitch: WalSwitch | undefined;
   readonly #options: MountedFileOptions;
   readonly #store: PageStore;
   readonly #nowMs: () => number;

@@ -105,6 +105,9 @@ export abstract class Node {
     // unix-dotfile locks by making a directory; EPERM makes SQLite say so instead of waiting for it.
     throw new RequestError('EPERM');
   }
+  async makeLink(_name: string, _target: string): Promise<Node> {
+    throw new RequestError('EPERM');
+  }
   async removeDirectory(_name: string): Promise<void> {
     throw new RequestError('EACCES');
   }

@@ -49,6 +49,11 @@ export class Overlay {
     return Math.min(this.#baseVisible, this.#sizeBytes);
   }
 
+  /** Bytes of the base before `end` that were cut off, and read as zeros since a larger size covers them again. */
+  zeroedBytes(end: number): number {
+    return Math.max(0, Math.min(end, this.#sizeBytes, this.#base.sizeBytes) - this.#baseVisible);
+  }
+
   /** Bytes kept, in memory or spilled. */
   get heldBytes(): number {
     return this.#blocks.count * BLOCK_BYTES;
@@ -134,6 +139,12 @@ export class Overlay {
       if (this.#blocks.has(block)) return true;
     }
     return false;
+  }
+
+  /** Whether nothing was written at `end` or behind it. */
+  touchedOnly(end: number): boolean {
+    if (this.#blocks.count > Math.ceil(end / BLOCK_BYTES)) return false;
+    return [...this.#blocks.numbers()].every((block) => block * BLOCK_BYTES < end);
   }
 
   /** What reads differently once this is thrown away. */

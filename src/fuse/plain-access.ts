@@ -106,10 +106,12 @@ export class PlainAccess implements Writer {
 
   /** All that goes through the cache sees one version, which moves on with a read of the change counter. */
   async #cachedPieces(offset: number, length: number): Promise<Buffer[]> {
-    if (this.#cached === undefined || (offset <= CHANGE_COUNTER_AT && offset + length > CHANGE_COUNTER_AT)) {
+    if (this.#cached === undefined || asksForChanges(offset, length)) {
       const newest = await this.file.newest();
-      await this.#cache.moveUnlocked(newest.head.version, { offset, length });
-      this.#cached = newest;
+      if (this.#cached === undefined || isDatabaseNow(this.#cached, newest)) {
+        await this.#cache.moveUnlocked(newest.head.version, { offset, length });
+        this.#cached = newest;
+      }
     }
     return this.#cached.pieces(offset, length);
   }
@@ -313,4 +315,16 @@ export class PlainAccess implements Writer {
     await dirty?.dispose();
     await this.#cache.drop(EVERYTHING);
   }
+}
+
+function asksForChanges(offset: number, length: number): boolean {
+  return offset <= CHANGE_COUNTER_AT && offset + length > CHANGE_COUNTER_AT;
+}
+
+/**
+ * Other bytes have no change counter. The kernel would also read on with the size that it remembers, and put zeros
+ * where a newer version has ended.
+ */
+function isDatabaseNow(before: DatabaseVersion, now: DatabaseVersion): boolean {
+  return now.header !== undefined && (before.header !== undefined || before.sizeBytes === 0);
 }

@@ -22,21 +22,6 @@ export function processOf(pid: number): number {
   }
 }
 
-/** PF_SIGNALED of the kernel's flags of a thread: a signal ends it. */
-const SIGNALED = 0x400;
-
-/** Whether a thread is ending because of a signal; false for one that cannot be seen from here. */
-export function isKilled(pid: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // After the command, which may hold anything: state, five ids, then the flags.
-    const flags = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[6];
-    return (Number(flags) & SIGNALED) !== 0;
-  } catch {
-    return false;
-  }
-}
-
 /** Whether a process or thread has ended; false for one that cannot be seen from here. */
 export function isGone(pid: number): boolean {
   return pid !== 0 && !existsSync(`/proc/${pid}`);

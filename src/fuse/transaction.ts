@@ -20,6 +20,7 @@ import { LockHeldError, RequestError } from './errno.js';
 import type { ByteRange, KernelCache } from './kernel-cache.js';
 import { commitTogether, type MountedFile } from './mounted-file.js';
 import { Overlay } from './overlay.js';
+import { walSwitch } from './wal-switch.js';
 
 /** What a connection is doing. */
 export type Phase = 'idle' | 'reading' | 'writing' | 'draining' | 'dead';
@@ -278,7 +279,10 @@ export class Transaction implements Writer {
   /** The dirty set is committed as `head` (undefined: it held nothing new). */
   async applied(plan: CommitPlan, head: Head | undefined): Promise<void> {
     const counterWritten = this.#dirty!.covers(0, HEADER_BYTES - 1) ? plan.header : undefined;
-    if (head !== undefined) this.#base = this.file.committed(head, plan.storedHeader);
+    if (head !== undefined) {
+      this.file.walSwitch = walSwitch(this.#base!, head.version, this.#dirty!);
+      this.#base = this.file.committed(head, plan.storedHeader);
+    }
     const { version } = this.#base!.head;
     // SQLite still believes in the write-ahead log that it asked for; a moved counter makes it read page 1 again.
     const counter =

@@ -6,7 +6,7 @@
 // all open intervals of a namespace at once, its generation is raised: then they end at their `until`.
 
 import { LRUCache } from 'lru-cache';
-import { PAGE_CACHE_INTERVALS_MAX } from '../limits.js';
+import { CACHED_NAMESPACES_MAX, PAGE_CACHE_INTERVALS_MAX } from '../limits.js';
 import { type Version, ZERO_VERSION } from '../version.js';
 import type { NamespaceId, PageNumber } from './types.js';
 
@@ -22,6 +22,8 @@ interface Interval {
 type Intervals = Interval[];
 
 interface Progress {
+  /** Stands for the namespace in the keys of its pages. */
+  readonly slot: number;
   /** The newest version known. */
   newest: Version;
   generation: number;
@@ -55,9 +57,10 @@ export class PageCache {
 
   /** The page's content at `version`; must not be changed. */
   get(namespace: NamespaceId, page: PageNumber, version: Version): Buffer | undefined {
-    const intervals = this.#pages.get(cacheKey(namespace, page));
+    const progress = this.#progress.get(namespace);
+    if (progress === undefined) return undefined;
+    const intervals = this.#pages.get(cacheKey(progress, page));
     if (intervals === undefined) return undefined;
-    const progress = this.#progressOf(namespace);
     for (const interval of intervals) {
       if (interval.from > version) continue;
       const isOpen = interval.generation === progress.generation;
@@ -75,7 +78,7 @@ export class PageCache {
       progress.generation++;
     }
     const generation = version === progress.newest ? progress.generation : CLOSED;
-    this.#insert(progress, cacheKey(namespace, page), { from, until: version, generation, data });
+    this.#insert(progress, cacheKey(progress, page), { from, until: version, generation, data });
   }
 
   /**
@@ -89,7 +92,7 @@ export class PageCache {
     progress.newest = version;
     if (changed === 'all') return;
     for (const { number, data } of changed) {
-      const key = cacheKey(namespace, number);
+      const key = cacheKey(progress, number);
       const open = this.#pages.peek(key)?.find(({ generation }) => generation === progress.generation);
       if (open !== undefined) {
         open.until = base;
@@ -113,14 +116,19 @@ export class PageCache {
   #progressOf(namespace: NamespaceId): Progress {
     let progress = this.#progress.get(namespace);
     if (progress === undefined) {
-      progress = { newest: ZERO_VERSION, generation: 0 };
+      // Of those that came and went, nobody says that they are gone.
+      if (this.#progress.size >= CACHED_NAMESPACES_MAX) {
+        this.#pages.clear();
+        this.#progress.clear();
+      }
+      progress = { slot: this.#progress.size, newest: ZERO_VERSION, generation: 0 };
       this.#progress.set(namespace, progress);
     }
     return progress;
   }
 }
 
-/** Unique while a namespace id stays below 2^21 (NAMESPACE_ID_MAX) and a page number below 2^32. */
-function cacheKey(namespace: NamespaceId, page: PageNumber): number {
-  return namespace * 2 ** 32 + page;
+/** Unique while a slot stays below 2^21 (CACHED_NAMESPACES_MAX) and a page number below 2^32. */
+function cacheKey({ slot }: Progress, page: PageNumber): number {
+  return slot * 2 ** 32 + page;
 }

@@ -80,6 +80,10 @@ struct OperandsCheck {
   void operator()(const Named& in) const { name(in.name); }
   void operator()(const MakeNode& in) const { name(in.name); }
   void operator()(const Create& in) const { name(in.name); }
+  void operator()(const Symlink& in) const {
+    name(in.name);
+    text(in.target);
+  }
   void operator()(const Rename& in) const {
     name(in.name);
     name(in.newName);

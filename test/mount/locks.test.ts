@@ -85,12 +85,12 @@ test('F_SETLKW waits until the lock is given back', async () => {
   const path = await resolved();
   const [a, b] = [await locker(path), await locker(path)];
   assert.equal(await a.set('write', 100, 10), 'ok');
-  await mount.hold('w?', 1);
+  await mount.hold('w?W', 1);
   let answer: string | undefined;
   const waited = b.wait('write', 100, 10).then((said) => {
     answer = said;
   });
-  assert.equal(await mount.hit(5_000), 'w?');
+  assert.equal(await mount.hit(5_000), 'w?W');
   await mount.release();
   for (let i = 0; i < 5; i += 1) await a.get('read', 0, 10);
   assert.equal(answer, undefined, 'it waits');
@@ -113,9 +113,9 @@ test('a process that waits for a lock can be killed', async () => {
   const path = await resolved();
   const [a, b] = [await locker(path), await locker(path)];
   assert.equal(await a.set('write', 100, 10), 'ok');
-  await mount.hold('w?', 1);
+  await mount.hold('w?W', 1);
   const waited = b.wait('write', 100, 10);
-  assert.equal(await mount.hit(5_000), 'w?');
+  assert.equal(await mount.hit(5_000), 'w?W');
   await mount.release();
   await b.kill();
   assert.equal(await waited, 'ended');

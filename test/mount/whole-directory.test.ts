@@ -325,6 +325,27 @@ attempt(lambda: os.unlink('none')); os.unlink('here')`;
   );
 });
 
+test('copies of the symlinks are databases of their own', async () => {
+  await shell(`
+    sqlite3 origin.db "CREATE TABLE t(a); INSERT INTO t VALUES(1)"; mkdir copies
+    cp -a origin.db copies/first.db; sqlite3 origin.db "INSERT INTO t VALUES(2)"; rsync -a origin.db copies/
+    tar c origin.db | tar x -C copies --transform s/origin/third/`);
+  assert.equal(
+    await shell('for f in copies/*; do sqlite3 $f "INSERT INTO t VALUES(10); SELECT sum(a) FROM t"; done'),
+    '11\n13\n13',
+  );
+  assert.equal(await sqlite3(mount.path('origin.db'), 'SELECT sum(a) FROM t'), '3');
+  // One after the other, deeper than forks go; over one that is there; and of nothing.
+  await shell(
+    'cp -a origin.db d0; for i in 1 2 3 4 5 6 7 8 9 10; do cp -a d$((i-1)) d$i; done; cp -a --remove-destination origin.db d10',
+  );
+  assert.equal(await sqlite3(mount.path('d9'), 'SELECT sum(a) FROM t; PRAGMA integrity_check'), '3\nok');
+  await shell('touch nothing; cp -a nothing copies/; test -e copies/nothing -a ! -s copies/nothing');
+  await shell('cp -a copies elsewhere; rm -r copies; test "$(sqlite3 elsewhere/first.db "SELECT sum(a) FROM t")" = 11');
+  assert.match((await run('ln', ['-s', 'd1', mount.path('alias')])).stderr, /not permitted/);
+  await shell('mv elsewhere/third.db .; rm -r elsewhere d? d10 nothing origin.db third.db');
+});
+
 test('subdirectories are the slashes in the names of namespaces', async () => {
   await mvfuse('ns', 'create', 'app/tenants/a/made.db');
   assert.equal(await shell('ls tenants; ls tenants/a'), 'a\nmade.db');

@@ -89,6 +89,11 @@ export class Client {
     return (await this.#call({ op: 'in_transaction', c })) as boolean;
   }
 
+  /** A child of the client closes all descriptors that it inherited, and ends. */
+  async fork(): Promise<void> {
+    await this.#call({ op: 'fork' });
+  }
+
   /** Runs several commands in one go; each answers for itself, and an error does not stop the rest. */
   async steps(steps: readonly Step[]): Promise<Answer[]> {
     return (await this.#call({ op: 'steps', steps })) as Answer[];

@@ -154,7 +154,9 @@ const api = await serveApi(
 const mount = await mountFiles({
   mountpoint: resolve(mountpoint),
   entries,
-  ...(prefix === undefined ? {} : { directory: { prefix, admits: async () => true } }),
+  ...(prefix === undefined
+    ? {}
+    : { directory: { prefix, admits: async () => true, fork: (...of) => store.forkNamespace(...of) } }),
   store,
   log,
   limits: {

@@ -1,12 +1,13 @@
-// Builds static-client.c with the SQLite source that better-sqlite3 brings along. The library's object and the program
-// are kept in the build directory, and made again when a source is newer.
+// Builds C programs with the SQLite source that better-sqlite3 brings along: static-client.c, and waiting-client.c with
+// locks that are waited for. The library's object and the program are kept in the build directory, and made again when a
+// source is newer.
 
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run } from './client.js';
 
-const SOURCE = fileURLToPath(new URL('../../../test/support/static-client.c', import.meta.url));
+const SOURCES = fileURLToPath(new URL('../../../test/support/', import.meta.url));
 const SQLITE = fileURLToPath(new URL('../../../node_modules/better-sqlite3/deps/sqlite3/', import.meta.url));
 const DIRECTORY = fileURLToPath(new URL('../../static-client/', import.meta.url));
 const COMPILE_MS_MAX = 300_000;
@@ -22,12 +23,22 @@ async function make(target: string, sources: readonly string[], args: readonly s
   return target;
 }
 
-/** The path of the program. */
-export async function staticClient(): Promise<string> {
+async function build(name: string, defines: readonly string[]): Promise<string> {
   mkdirSync(DIRECTORY, { recursive: true });
+  const source = join(SOURCES, `${name}.c`);
   const amalgamation = join(SQLITE, 'sqlite3.c');
-  const options = ['-O1', '-w', '-DSQLITE_THREADSAFE=0', '-DSQLITE_OMIT_LOAD_EXTENSION', `-I${SQLITE}`];
-  const object = await make(join(DIRECTORY, 'sqlite3.o'), [amalgamation], [...options, '-c', amalgamation]);
-  const libraries = ['-static', SOURCE, object, '-lm'];
-  return make(join(DIRECTORY, 'client'), [SOURCE, object], [...options, ...libraries]);
+  const options = ['-O1', '-w', '-DSQLITE_THREADSAFE=0', '-DSQLITE_OMIT_LOAD_EXTENSION', `-I${SQLITE}`, ...defines];
+  const object = await make(join(DIRECTORY, `${name}-sqlite3.o`), [amalgamation], [...options, '-c', amalgamation]);
+  const libraries = ['-static', source, object, '-lm'];
+  return make(join(DIRECTORY, name), [source, object], [...options, ...libraries]);
+}
+
+/** The path of the program. */
+export function staticClient(): Promise<string> {
+  return build('static-client', []);
+}
+
+/** The path of the program that waits for locks in the kernel. */
+export function waitingClient(): Promise<string> {
+  return build('waiting-client', ['-DSQLITE_ENABLE_SETLK_TIMEOUT=1']);
 }

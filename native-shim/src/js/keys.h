@@ -17,7 +17,7 @@ namespace mvfuse {
   KEY(size) KEY(data) KEY(owner) KEY(start) KEY(end) KEY(type) KEY(lockPid) KEY(setUid) KEY(setGid) KEY(mtimeMs) \
   KEY(opcode) KEY(ino) KEY(nlink) KEY(blockBytes) KEY(entryTtlMs) KEY(attrTtlMs) KEY(attributes) KEY(nextOffset) \
   KEY(blocks) KEY(blocksFree) KEY(blocksAvailable) KEY(files) KEY(filesFree) KEY(nameBytesMax)                   \
-  KEY(lookup) KEY(unlink) KEY(rmdir) KEY(mkdir) KEY(mknod) KEY(create) KEY(rename) KEY(forget) KEY(interrupt)    \
+  KEY(lookup) KEY(unlink) KEY(rmdir) KEY(mkdir) KEY(mknod) KEY(create) KEY(rename) KEY(symlink) KEY(forget) KEY(interrupt)    \
   KEY(getattr) KEY(setattr) KEY(readlink) KEY(statfs) KEY(open) KEY(opendir) KEY(release) KEY(releasedir)        \
   KEY(flush) KEY(fsync) KEY(fsyncdir) KEY(read) KEY(readdir) KEY(write) KEY(getlk) KEY(setlk) KEY(setlkw)        \
   KEY(getxattr) KEY(listxattr) KEY(other) KEY(unlock)

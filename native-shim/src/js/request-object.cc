@@ -18,6 +18,7 @@ Key operationKey(uint32_t opcode) {
     case FUSE_MKDIR: return Key::mkdir;
     case FUSE_MKNOD: return Key::mknod;
     case FUSE_CREATE: return Key::create;
+    case FUSE_SYMLINK: return Key::symlink;
     case FUSE_RENAME:
     case FUSE_RENAME2: return Key::rename;
     case FUSE_FORGET:
@@ -83,6 +84,10 @@ class Filler {
     number(Key::newParent, in.newParent);
     text(Key::newName, in.newName);
     number(Key::flags, in.flags);
+  }
+  void operator()(const Symlink& in) {
+    text(Key::name, in.name);
+    text(Key::target, in.target);
   }
   void operator()(const Forgets& in) {
     napi_value list = nullptr;

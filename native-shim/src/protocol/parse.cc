@@ -43,6 +43,7 @@ class Reader {
   }
 
   /** A name of a file is a text without a slash. */
+  bool takePath(std::string_view& path) { return takeText(path); }
   bool takeName(std::string_view& name) { return takeText(name) && name.find('/') == std::string_view::npos; }
 
   Bytes rest() const { return rest_; }
@@ -87,6 +88,13 @@ int parseCreate(Reader reader, Operands& operands) {
   create.mode = in.mode;
   operands = create;
   return isUtf8(create.name) ? 0 : EILSEQ;
+}
+
+int parseSymlink(Reader reader, Operands& operands) {
+  Symlink symlink;
+  if (!reader.takeName(symlink.name) || !reader.takePath(symlink.target)) return EIO;
+  operands = symlink;
+  return isUtf8(symlink.name) && isUtf8(symlink.target) ? 0 : EILSEQ;
 }
 
 int parseRename(Reader reader, bool withFlags, Operands& operands) {
@@ -245,6 +253,7 @@ int parseOperands(Reader reader, const fuse_in_header& header, Operands& operand
     case FUSE_MKDIR: return parseMakeNode<fuse_mkdir_in>(reader, operands);
     case FUSE_MKNOD: return parseMakeNode<fuse_mknod_in>(reader, operands);
     case FUSE_CREATE: return parseCreate(reader, operands);
+    case FUSE_SYMLINK: return parseSymlink(reader, operands);
     case FUSE_RENAME: return parseRename(reader, false, operands);
     case FUSE_RENAME2: return parseRename(reader, true, operands);
     case FUSE_FORGET: return parseForget(reader, header.nodeid, operands);

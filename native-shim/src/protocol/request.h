@@ -44,6 +44,10 @@ struct Rename {
   uint64_t newParent = 0;
   uint32_t flags = 0;
 };
+struct Symlink {
+  std::string_view name;
+  std::string_view target;
+};
 /** forget, batch forget */
 struct Forgets {
   std::vector<fuse_forget_one> items;
@@ -118,7 +122,7 @@ struct Init {
   fuse_init_in in{};
 };
 
-using Operands = std::variant<Plain, Named, MakeNode, Create, Rename, Forgets, Interrupt, Getattr, Setattr, Open, Release,
+using Operands = std::variant<Plain, Named, MakeNode, Create, Rename, Symlink, Forgets, Interrupt, Getattr, Setattr, Open, Release,
                               Flush, Fsync, Read, Write, GetXattr, ListXattr, Lock, Init>;
 
 struct Request {

@@ -89,6 +89,9 @@ test('past the pages of the base only what was written is touched', async () => 
   await overlay.truncate(2 ** 48);
   await overlay.write(2 ** 48 - 1, Buffer.from('x'));
   assert.equal(overlay.baseBytes, 10 * 4096 + 1);
+  assert.equal(overlay.zeroedBytes(12 * 4096), 2 * 4096 - 1);
+  assert.equal(overlay.zeroedBytes(2 ** 48), 90 * 4096 - 1);
+  assert.equal(overlay.zeroedBytes(0), 0);
   assert.deepEqual([...overlay.pagesTouched(4096, 12)], [11, 12, 2 ** 36]);
   assert.deepEqual([...overlay.pagesTouched(65_536, 0)], [2 ** 32]);
   await overlay.dispose();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PAGE_CACHE_INTERVALS_MAX } from '../../../src/limits.js';
+import { CACHED_NAMESPACES_MAX, PAGE_CACHE_INTERVALS_MAX } from '../../../src/limits.js';
 import { PageCache } from '../../../src/store/page-cache.js';
 import type { NamespaceId } from '../../../src/store/types.js';
 import type { Version } from '../../../src/version.js';
@@ -116,5 +116,15 @@ describe('page cache', () => {
     assert.equal(cache.get(2 as NamespaceId, P, version(8)), undefined);
     cache.advance(2 as NamespaceId, version(0), version(9), 'all');
     assert.equal(fillAt(cache, 8), 1);
+  });
+
+  test('nor do more of them than are remembered at once', () => {
+    const cache = make();
+    const last = CACHED_NAMESPACES_MAX + 100;
+    for (let id = 1; id <= last; id += 1) cache.put(id as NamespaceId, P, version(1), version(1), content(id % 251));
+    for (let id = 1; id <= last; id += 1) {
+      const page = cache.get(id as NamespaceId, P, version(1));
+      assert.ok(page === undefined ? id < last : page[0] === id % 251, `namespace ${id}`);
+    }
   });
 });
