@@ -159,12 +159,12 @@ export class Connection {
       : await this.#plain.state();
     this.#sizeToldBytes = state.sizeBytes;
     const { access } = this.#options;
-    const shown = fileAttributes(this.#shownIno(), access, await this.#mode(), state.sizeBytes, state.timeMs);
+    const shown = fileAttributes(this.#shownIno(), access, this.#mode, state.sizeBytes, state.timeMs);
     return this.file.linked ? shown : { ...shown, nlink: 0 };
   }
 
-  async #mode(): Promise<number> {
-    return databaseMode(this.#options.access, await this.file.mode());
+  get #mode(): number {
+    return databaseMode(this.#options.access, this.file.mode);
   }
 
   /**
@@ -449,9 +449,8 @@ export class Connection {
     return undefined;
   }
 
-  async #add(name: string, kind: PrivateFileKind, foreign?: ForeignJournal): Promise<PrivateFile> {
-    const mode = await this.#mode();
-    const file = new PrivateFile(this.#options.newInode(), this, { name, kind, foreign, mode });
+  #add(name: string, kind: PrivateFileKind, foreign?: ForeignJournal): PrivateFile {
+    const file = new PrivateFile(this.#options.newInode(), this, { name, kind, foreign, mode: this.#mode });
     this.#privateFiles.set(name, file);
     return file;
   }

@@ -420,7 +420,7 @@ export class DatabaseLink extends Node {
       ...directoryAttributes(this.ino, access, 0, timeMs),
       size: target,
       // The kernel does not look at it. rsync does, and would chmod what it has copied, which it does to no symlink.
-      mode: S_IFLNK | databaseMode(access, await this.file.mode()),
+      mode: S_IFLNK | databaseMode(access, this.file.mode),
       nlink: 1,
     };
   }

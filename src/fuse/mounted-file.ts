@@ -159,8 +159,11 @@ export class MountedFile {
     this.#make = undefined;
   }
 
-  /** Permission bits, as the last look at the namespace found them; undefined: those of the mount. */
-  async mode(): Promise<number | undefined> {
+  /**
+   * Permission bits, as the last look at the namespace found them; undefined: those of the mount. Nothing is asked for: the
+   * kernel lets nobody into the directory while it waits for what a name shows.
+   */
+  get mode(): number | undefined {
     return this.made ? this.#store.mode(this.namespace) : this.#modeToBe;
   }
 

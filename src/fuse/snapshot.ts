@@ -14,7 +14,7 @@ export interface SnapshotOptions {
   readonly version: DatabaseVersion;
   readonly access: Access;
   /** The namespace's own. */
-  readonly mode: () => Promise<number | undefined>;
+  readonly mode: () => number | undefined;
   /** Keeps the version while a handle is open. @throws GONE when it was removed */
   readonly open: () => Promise<OpenVersion>;
   /** Called when the kernel has forgotten the file. */
@@ -36,7 +36,7 @@ export class Snapshot extends Node {
   override async attributes(): Promise<Attributes> {
     const { version, access, mode } = this.#options;
     const { sizeBytes, timeMs } = version.head;
-    return fileAttributes(this.ino, access, snapshotMode(access, await mode()), sizeBytes, timeMs);
+    return fileAttributes(this.ino, access, snapshotMode(access, mode()), sizeBytes, timeMs);
   }
 
   override async extendedAttributes(): Promise<ExtendedAttributes> {

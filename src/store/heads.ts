@@ -65,6 +65,8 @@ export class Heads {
   /** How often this process has changed the lock of a namespace, or learned of it for sure. */
   readonly #lockChanges = new Map<NamespaceId, number>();
   readonly #names = new Map<NamespaceId, Naming>();
+  /** Those of which that may be wrong. */
+  readonly #namesForgotten = new Set<NamespaceId>();
   /** How often this process has changed a namespace's name or mode, dropped it or brought it back, or looked for sure. */
   readonly #nameChanges = new Map<NamespaceId, number>();
 
@@ -89,14 +91,14 @@ export class Heads {
     // Asked in this order: the lease is looked at after the request arrived.
     const head = this.#known.get(namespace);
     // Who commits learns of a head, but not of a lock.
-    const naming = this.#names.get(namespace);
+    const naming = this.#namesForgotten.has(namespace) ? undefined : this.#names.get(namespace);
     if (head === undefined || naming === undefined || !this.#locksKnown.has(namespace)) return undefined;
     return this.#isSole(namespace) ? { head, lock: this.#locks.get(namespace), ...naming } : undefined;
   }
 
-  /** Permission bits as the last look found them, however old that is. @throws NOT_FOUND */
-  async mode(namespace: NamespaceId): Promise<number | undefined> {
-    return (this.#names.get(namespace) ?? (await this.#ask(namespace))).mode;
+  /** Permission bits as the last look found them, however old that is; undefined before the first one. */
+  mode(namespace: NamespaceId): number | undefined {
+    return this.#names.get(namespace)?.mode;
   }
 
   /** A lock that this process has set or taken away. */
@@ -108,7 +110,7 @@ export class Heads {
   /** To be called when this process may have changed what the namespace is called, its mode, or whether it is dropped. */
   forgetName(namespace: NamespaceId): void {
     this.#nameChanges.set(namespace, (this.#nameChanges.get(namespace) ?? 0) + 1);
-    this.#names.delete(namespace);
+    this.#namesForgotten.add(namespace);
   }
 
   #keepLock(namespace: NamespaceId, lock: MaintenanceLock | undefined): void {
@@ -177,6 +179,7 @@ export class Heads {
     else if ((this.#lockChanges.get(namespace) ?? 0) === lockChanges) this.#keepLock(namespace, lock);
     if ((this.#nameChanges.get(namespace) ?? 0) === nameChanges) {
       this.#names.set(namespace, { name, dropped, mode });
+      this.#namesForgotten.delete(namespace);
       if (isSure) this.#nameChanges.set(namespace, nameChanges + 1);
     }
     return this.remember(namespace, head);

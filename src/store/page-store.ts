@@ -300,8 +300,8 @@ export class PageStore {
     }));
   }
 
-  /** Permission bits as the last look at the namespace found them: nothing is asked for. @throws NOT_FOUND */
-  mode(namespace: NamespaceId): Promise<number | undefined> {
+  /** Permission bits as the last look at the namespace found them; undefined before the first one. */
+  mode(namespace: NamespaceId): number | undefined {
     return this.#heads.mode(namespace);
   }
 
@@ -314,6 +314,8 @@ export class PageStore {
     requireMode(mode);
     const change = ({ mode: _, ...meta }: NamespaceMeta) => ({ ...meta, ...(mode === undefined ? {} : { mode }) });
     await this.#naming(({ engine, askLease }) => changeMeta(engine, namespace, change, askLease));
+    // From now on they are shown here.
+    await this.#heads.state(namespace);
   }
 
   /**

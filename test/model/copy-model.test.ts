@@ -147,7 +147,7 @@ for (const [sourceEngine, targetEngine] of TEST_ENGINES.flatMap((from) =>
       await source.setMode(id, 0o600);
       const { to } = await copy();
       assert.equal(await target.accessProof(to.id), proof);
-      assert.equal(await target.mode(to.id), 0o600);
+      assert.equal((await target.state(to.id)).mode, 0o600);
     });
 
     test('every version, broken off anywhere and continued, while the source goes on', async () => {
