@@ -92,9 +92,9 @@ export async function copyNamespace(plan: CopyPlan, observer: Observer): Promise
   return asWriter(target, to.id, WRITER_WAIT_MS_DEFAULT, () => replayMissing(plan, to, observer));
 }
 
-/** Whoever mounts the copy must present the same secret. */
+/** Whoever mounts the copy must present the same secret, and sees the same mode. */
 async function createLike({ source, from, target, targetNamespace }: CopyPlan): Promise<NamespaceInfo> {
-  const to = await target.createNamespace(targetNamespace, { createdMs: from.createdMs });
+  const to = await target.createNamespace(targetNamespace, { createdMs: from.createdMs, mode: from.mode });
   const proof = await source.accessProof(from.id);
   if (proof !== undefined) await target.setAccessProof(to.id, proof);
   return to;

@@ -41,8 +41,8 @@ async function copyVersion(
   name: string,
   options: Progressing,
 ): Promise<NamespaceInfo> {
-  const proof = await store.accessProof(source);
-  const unfinished = await store.createNamespace(`.unfinished-fork-${randomUUID()}`);
+  const [proof, { mode }] = await Promise.all([store.accessProof(source), store.statById(source)]);
+  const unfinished = await store.createNamespace(`.unfinished-fork-${randomUUID()}`, { mode });
   try {
     if (proof !== undefined) await store.setAccessProof(unfinished.id, proof);
     const { pageBytes, sizeBytes } = head;

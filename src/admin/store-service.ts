@@ -141,6 +141,8 @@ export interface StoreService {
   defaultRetention(): Promise<RetentionPolicy>;
   /** `proof` is the BLAKE3 of a secret, 64 hex digits; undefined takes it away. */
   setAccessProof(name: string, proof: string | undefined): Promise<void>;
+  /** Permission bits, 0 to 0o777; undefined: what each mount says. */
+  setMode(name: string, mode: number | undefined): Promise<void>;
 
   /** The version at a moment. */
   resolve(name: string, moment: string): Promise<Head>;
@@ -247,6 +249,7 @@ export function localService(store: PageStore, directory: string | undefined, da
     },
     defaultRetention: () => store.retention.defaultPolicy(),
     setAccessProof: async (name, proof) => store.setAccessProof(await idOf(name), proof),
+    setMode: async (name, mode) => store.setMode(await idOf(name), mode),
 
     resolve: async (name, moment) => (await resolve(name, moment)).head,
     log: async (name, { limit, since, pages = false }) => {

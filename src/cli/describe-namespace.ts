@@ -9,7 +9,7 @@ import { counted, isoTime } from './output.js';
 const NAMED_MAX = 10;
 
 export async function describeNamespace(service: StoreService, details: NamespaceDetails): Promise<string> {
-  const { name, createdMs, head, parent, forks, tags, held, lock, isProtected } = details;
+  const { name, createdMs, head, parent, forks, tags, held, lock, isProtected, mode } = details;
   const never = head.version === ZERO_VERSION;
   const lines: Array<[label: string, text: string | undefined]> = [
     ['name', name],
@@ -33,6 +33,7 @@ export async function describeNamespace(service: StoreService, details: Namespac
     ['held', named(describeHeld(held))],
     ['locked', lock && `by "${lock.owner}" since ${isoTime(lock.sinceMs)}; others read ${lock.version}`],
     ['protected', isProtected ? 'a mount must present its secret (--access-secret-file)' : undefined],
+    ['mode', mode?.toString(8).padStart(3, '0')],
   ];
   return lines.flatMap(([label, text]) => (text === undefined ? [] : [`${label.padEnd(11)}  ${text}`])).join('\n');
 }

@@ -1,7 +1,8 @@
-// mvfuse ns set: what is kept of a namespace and for how long, and who may mount it.
+// mvfuse ns set: what is kept of a namespace and for how long, who may mount it, and who may use its file.
 
 import { Command } from 'commander';
 import type { StoreService } from '../admin/store-service.js';
+import { parseFileMode } from '../config.js';
 import { MvfuseError } from '../errors.js';
 import { parseSpan } from '../moment.js';
 import type { RetentionPolicy } from '../store/types.js';
@@ -22,7 +23,10 @@ export interface Settings {
   readonly keepMs: number | undefined;
   readonly keepVersions: number | 'none' | undefined;
   readonly accessProof: string | 'none' | undefined;
+  readonly mode: number | 'default' | undefined;
 }
+
+const KEYS = ['keep', 'keep-versions', 'access-proof', 'mode'];
 
 const HELP = `
 Settings:
@@ -32,6 +36,8 @@ Settings:
   keep=default           what the store says, which --default sets (every version, unless it was set)
   access-proof=<digits>  a mount must present the secret that mvfuse ns proof made these 64 hex digits of
   access-proof=none      it need not
+  mode=<octal>           who may read and write the file on every mount, as chmod says it: 640, 600, …
+  mode=default           what each mount says (--mode)
 
 A version is kept where keep or keep-versions keeps it, and always while a tag, a fork, a maintenance lock or a reader needs
 it. A running daemon removes the others within seconds; mvfuse gc does so at once.
@@ -44,7 +50,7 @@ Examples:
 
 export function settingsCommand(): Command {
   return addServiceOptions(new Command('set'))
-    .description('change what is kept of a namespace, and who may mount it')
+    .description('change what is kept of a namespace, and who may mount and use it')
     .argument('<words...>', 'its name, unless with --default, and key=value settings')
     .option('--default', 'the policy of namespaces that have none of their own')
     .addOption(jsonOption())
@@ -60,6 +66,7 @@ export function settingsCommand(): Command {
 
 async function setDefault(service: StoreService, settings: Settings, { json }: Options): Promise<void> {
   if (settings.accessProof !== undefined) throw invalid('an access proof belongs to one namespace: name it');
+  if (settings.mode !== undefined) throw invalid('a mode belongs to one namespace: name it');
   await service.setRetention(undefined, changedPolicy(settings, await service.defaultRetention()));
   const retention = await service.defaultRetention();
   if (json) printJson({ retention });
@@ -67,12 +74,13 @@ async function setDefault(service: StoreService, settings: Settings, { json }: O
 }
 
 async function setNamespace(service: StoreService, name: string, settings: Settings, { json }: Options): Promise<void> {
-  const { policy, keepMs, keepVersions, accessProof } = settings;
+  const { policy, keepMs, keepVersions, accessProof, mode } = settings;
   if (policy !== undefined || keepMs !== undefined || keepVersions !== undefined) {
     const { retention, hasOwnRetention } = await service.statNamespace(name);
     await service.setRetention(name, changedPolicy(settings, hasOwnRetention ? retention : {}));
   }
   if (accessProof !== undefined) await service.setAccessProof(name, accessProof === 'none' ? undefined : accessProof);
+  if (mode !== undefined) await service.setMode(name, mode === 'default' ? undefined : mode);
   const details = await service.statNamespace(name);
   if (json) printJson(details);
   else print(await describeNamespace(service, details));
@@ -99,9 +107,10 @@ export function parseSettings(words: readonly string[]): Settings {
     values.set(key, value);
   }
   if (values.size === 0) throw invalid('there is nothing to set: keep=30d, for example; see --help');
-  const [keep, versions, accessProof] = ['keep', 'keep-versions', 'access-proof'].map((key) => values.get(key));
-  const unknown = [...values.keys()].find((key) => !['keep', 'keep-versions', 'access-proof'].includes(key));
-  if (unknown !== undefined) throw invalid(`"${unknown}" cannot be set: keep, keep-versions and access-proof can`);
+  const [keep, versions, accessProof, mode] = KEYS.map((key) => values.get(key));
+  const unknown = [...values.keys()].find((key) => !KEYS.includes(key));
+  if (unknown !== undefined)
+    throw invalid(`"${unknown}" cannot be set: keep, keep-versions, access-proof and mode can`);
   const policy = keep === 'forever' || keep === 'default' ? keep : undefined;
   if (policy !== undefined && versions !== undefined)
     throw invalid(`keep=${policy} is a policy by itself: leave keep-versions out`);
@@ -110,6 +119,7 @@ export function parseSettings(words: readonly string[]): Settings {
     keepMs: keep === undefined || policy !== undefined ? undefined : parseSpan(keep),
     keepVersions: versions === undefined || versions === 'none' ? versions : parseVersions(versions),
     accessProof: accessProof === undefined || accessProof === 'none' ? accessProof : parseProof(accessProof),
+    mode: mode === undefined || mode === 'default' ? mode : parseFileMode(mode),
   };
 }
 

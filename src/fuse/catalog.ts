@@ -187,7 +187,7 @@ export class Catalog {
     // Who has a file open that was removed before its first commit may go on with it.
     const name = file.linked ? file.namespaceName : `.unlinked/${file.namespace}`;
     try {
-      await store.createNamespace(name, { id: file.namespace });
+      await store.createNamespace(name, { id: file.namespace, mode: file.mode });
     } catch (error) {
       // Another host made one of that name first.
       if (isMvfuseError(error, 'ALREADY_EXISTS')) this.#forget(file);

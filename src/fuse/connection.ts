@@ -10,7 +10,7 @@ import { superJournalOf } from '../sqlite/rollback-journal.js';
 import { isSuperJournalName } from '../sqlite/super-journal.js';
 import type { Version } from '../version.js';
 import { Wakeup } from '../wakeup.js';
-import type { Access, Owner } from './access.js';
+import { type Access, databaseMode, type Owner, PERMISSION_BITS } from './access.js';
 import { isDying, isKilled } from './dying-callers.js';
 import { LockHeldError, RequestError } from './errno.js';
 import { type ExtendedAttributes, versionAttributes } from './extended-attributes.js';
@@ -159,8 +159,12 @@ export class Connection {
       : await this.#plain.state();
     this.#sizeToldBytes = state.sizeBytes;
     const { access } = this.#options;
-    const shown = fileAttributes(this.#shownIno(), access, access.fileMode, state.sizeBytes, state.timeMs);
+    const shown = fileAttributes(this.#shownIno(), access, this.#mode, state.sizeBytes, state.timeMs);
     return this.file.linked ? shown : { ...shown, nlink: 0 };
+  }
+
+  get #mode(): number {
+    return databaseMode(this.#options.access, this.file.mode);
   }
 
   /**
@@ -237,8 +241,10 @@ export class Connection {
   async write(fh: number, offset: number, data: Buffer, caller: Caller): Promise<void> {
     this.#sizeToldBytes = Math.max(this.#sizeToldBytes ?? 0, offset + data.length);
     if (this.transaction.writer) await this.transaction.write(offset, data);
-    else if (this.#locks.empty) await this.#plain.write(fh, offset, data, caller);
-    else throw new RequestError('EIO', 'written without the write lock');
+    else if (this.#locks.empty) {
+      await this.#plain.write(fh, offset, data, caller);
+      this.file.forgetModeToBe();
+    } else throw new RequestError('EIO', 'written without the write lock');
   }
 
   async truncate(fh: number | undefined, sizeBytes: number, caller: Caller): Promise<void> {
@@ -445,7 +451,7 @@ export class Connection {
   }
 
   #add(name: string, kind: PrivateFileKind, foreign?: ForeignJournal): PrivateFile {
-    const file = new PrivateFile(this.#options.newInode(), this, { name, kind, foreign });
+    const file = new PrivateFile(this.#options.newInode(), this, { name, kind, foreign, mode: this.#mode });
     this.#privateFiles.set(name, file);
     return file;
   }
@@ -499,6 +505,7 @@ export class Database extends Node {
   }
   override async setAttributes(request: SetattrRequest, caller: Caller): Promise<void> {
     if (request.size !== undefined) await this.connection.truncate(request.fh, request.size, caller);
+    if (request.mode !== undefined) await this.connection.file.setMode(request.mode & PERMISSION_BITS);
   }
   override sync(): Promise<void> {
     return this.connection.sync();

@@ -14,7 +14,7 @@ import { basename } from 'node:path';
 import { UNOPENED_CONNECTIONS_MAX } from '../limits.js';
 import type { Attributes, DirectoryEntry } from '../native/binding.js';
 import type { Usage } from '../status.js';
-import type { Access, Owner } from './access.js';
+import { type Access, databaseMode, MODE_TTL_MS, type Owner } from './access.js';
 import { Connection, type ConnectionOptions } from './connection.js';
 import { Creators } from './creators.js';
 import { LimitError, RequestError } from './errno.js';
@@ -402,6 +402,8 @@ export class ConnectionDirectory extends Node {
 /** A database in the root: the symlink that gives every opener a connection of its own. */
 export class DatabaseLink extends Node {
   readonly file: MountedFile;
+  /** Of its mode; the rest stays. */
+  override readonly attrTtlMs = MODE_TTL_MS;
   readonly #connections: ConnectionsDirectory;
 
   constructor(ino: InodeNumber, file: MountedFile, connections: ConnectionsDirectory) {
@@ -418,7 +420,7 @@ export class DatabaseLink extends Node {
       ...directoryAttributes(this.ino, access, 0, timeMs),
       size: target,
       // The kernel does not look at it. rsync does, and would chmod what it has copied, which it does to no symlink.
-      mode: S_IFLNK | access.fileMode,
+      mode: S_IFLNK | databaseMode(access, this.file.mode),
       nlink: 1,
     };
   }

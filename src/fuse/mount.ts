@@ -165,6 +165,7 @@ export async function mountFiles(options: MountFilesOptions): Promise<Mount> {
         version: DatabaseVersion.shown(store, namespace, pinned),
         namespaceName: entry.namespaceName,
         access,
+        mode: () => store.mode(namespace),
         open: () => store.openVersion(namespace, pinned.version),
         dropped: () => {},
       });

@@ -71,6 +71,8 @@ export class MountedFile {
   #make: MountedFileOptions['make'];
   #making: Promise<void> | undefined;
   readonly #createdMs = Date.now();
+  /** Of a namespace that is not made yet. */
+  #modeToBe: number | undefined;
   #newest: DatabaseVersion | undefined;
   readonly #toldBusy = new WeakMap<Writer, Told>();
 
@@ -155,6 +157,29 @@ export class MountedFile {
     });
     await this.#making;
     this.#make = undefined;
+  }
+
+  /**
+   * Permission bits, as the last look at the namespace found them; undefined: those of the mount. Nothing is asked for: the
+   * kernel lets nobody into the directory while it waits for what a name shows.
+   */
+  get mode(): number | undefined {
+    return this.made ? this.#store.mode(this.namespace) : this.#modeToBe;
+  }
+
+  /** Durable when it resolves, once the namespace is made. */
+  async setMode(mode: number): Promise<void> {
+    await this.settled();
+    if (this.made) await this.#store.setMode(this.namespace, mode);
+    else this.#modeToBe = mode;
+  }
+
+  /**
+   * Bytes are being copied in: a mode that was given before is not meant for good. rsync makes its file as mkstemp(3) does,
+   * for itself alone, and says the mode that it is to have when it is whole.
+   */
+  forgetModeToBe(): void {
+    this.#modeToBe = undefined;
   }
 
   /** The newest version, or what a maintenance lock shows instead. */

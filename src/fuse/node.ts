@@ -130,7 +130,7 @@ export abstract class Node {
   async write(_fh: number, _offset: number, _data: Buffer, _caller: Caller): Promise<void> {
     throw new RequestError('EBADF');
   }
-  /** Mode, owner and times are taken and not kept, as on filesystems that have none. */
+  /** What a kind of node does not keep is taken all the same, as on filesystems that have no owners and times. */
   async setAttributes(_request: SetattrRequest, _caller: Caller): Promise<void> {}
   async sync(_fh: number): Promise<void> {}
   async flush(_fh: number, _lockOwner: bigint, _caller: Caller): Promise<void> {}

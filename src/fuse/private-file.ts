@@ -3,6 +3,7 @@
 
 import type { Attributes, SetattrRequest } from '../native/binding.js';
 import { isFinalisingWrite, isHot } from '../sqlite/rollback-journal.js';
+import { PERMISSION_BITS } from './access.js';
 import type { Connection } from './connection.js';
 import type { ForeignJournal } from './foreign-journal.js';
 import { type CachePolicy, fileAttributes, type InodeNumber, Node, type OpenMode } from './node.js';
@@ -14,6 +15,8 @@ export interface PrivateFileOptions {
   readonly name: string;
   readonly kind: PrivateFileKind;
   readonly foreign: ForeignJournal | undefined;
+  /** Permission bits. SQLite wants those of the database, and would set them. */
+  readonly mode: number;
 }
 
 export class PrivateFile extends Node {
@@ -25,13 +28,15 @@ export class PrivateFile extends Node {
   /** The daemon may take a journal away, so its name is asked for each time. */
   override readonly entryTtlMs = 0;
   #timeMs: number;
+  #mode: number;
 
-  constructor(ino: InodeNumber, connection: Connection, { name, kind, foreign }: PrivateFileOptions) {
+  constructor(ino: InodeNumber, connection: Connection, { name, kind, foreign, mode }: PrivateFileOptions) {
     super(ino);
     this.#connection = connection;
     this.name = name;
     this.kind = kind;
     this.#foreign = foreign;
+    this.#mode = mode;
     this.content = new Overlay(foreign?.content ?? EMPTY_BASE, connection.file.spill);
     this.#timeMs = Date.now();
   }
@@ -51,7 +56,7 @@ export class PrivateFile extends Node {
   }
 
   override async attributes(): Promise<Attributes> {
-    return fileAttributes(this.ino, this.connection.owner, 0o600, this.content.sizeBytes, this.#timeMs);
+    return fileAttributes(this.ino, this.connection.owner, this.#mode, this.content.sizeBytes, this.#timeMs);
   }
 
   override async open(_fh: number, mode: OpenMode): Promise<CachePolicy> {
@@ -73,6 +78,7 @@ export class PrivateFile extends Node {
   }
 
   override async setAttributes(request: SetattrRequest): Promise<void> {
+    if (request.mode !== undefined) this.#mode = request.mode & PERMISSION_BITS;
     if (request.size !== undefined) await this.#truncate(request.size);
   }
 

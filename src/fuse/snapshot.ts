@@ -2,7 +2,7 @@
 
 import type { Attributes } from '../native/binding.js';
 import type { OpenVersion } from '../store/page-store.js';
-import { type Access, snapshotMode } from './access.js';
+import { type Access, MODE_TTL_MS, snapshotMode } from './access.js';
 import type { DatabaseVersion } from './database-version.js';
 import { RequestError } from './errno.js';
 import { type ExtendedAttributes, versionAttributes } from './extended-attributes.js';
@@ -13,6 +13,8 @@ export interface SnapshotOptions {
   readonly namespaceName: string;
   readonly version: DatabaseVersion;
   readonly access: Access;
+  /** The namespace's own. */
+  readonly mode: () => number | undefined;
   /** Keeps the version while a handle is open. @throws GONE when it was removed */
   readonly open: () => Promise<OpenVersion>;
   /** Called when the kernel has forgotten the file. */
@@ -20,6 +22,8 @@ export interface SnapshotOptions {
 }
 
 export class Snapshot extends Node {
+  /** Nothing but the mode changes. */
+  override readonly attrTtlMs = MODE_TTL_MS;
   readonly #options: SnapshotOptions;
   /** By handle. */
   readonly #opened = new Map<number, OpenVersion>();
@@ -30,9 +34,9 @@ export class Snapshot extends Node {
   }
 
   override async attributes(): Promise<Attributes> {
-    const { version, access } = this.#options;
+    const { version, access, mode } = this.#options;
     const { sizeBytes, timeMs } = version.head;
-    return fileAttributes(this.ino, access, snapshotMode(access), sizeBytes, timeMs);
+    return fileAttributes(this.ino, access, snapshotMode(access, mode()), sizeBytes, timeMs);
   }
 
   override async extendedAttributes(): Promise<ExtendedAttributes> {

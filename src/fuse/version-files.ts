@@ -57,6 +57,7 @@ export class VersionFiles {
       version: file.shown(head),
       namespaceName: file.namespaceName,
       access,
+      mode: () => file.mode,
       open: () => file.store.openVersion(file.namespace, head.version),
       dropped: () => this.#known.delete(key),
     });

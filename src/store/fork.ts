@@ -43,7 +43,7 @@ export function isForkedOut(engine: Engine, namespace: NamespaceId): Promise<boo
 }
 
 /**
- * Takes no time, however large the database is. The fork has the access proof that its name carries, or else its parent's, and a history that begins now.
+ * Takes no time, however large the database is. The fork has the access proof that its name carries, or else its parent's, its parent's mode, and a history that begins now.
  * @throws INVALID_ARGUMENT, NOT_FOUND, GONE, ALREADY_EXISTS; LIMIT for what is forked out
  */
 export async function forkNamespace(engine: Engine, request: ForkRequest): Promise<NamespaceInfo> {
@@ -68,6 +68,7 @@ export async function forkNamespace(engine: Engine, request: ForkRequest): Promi
       createdMs: nowMs,
       ...(isEmpty ? {} : { parent: { namespace: source, version }, depth }),
       ...(accessProof === undefined ? {} : { accessProof }),
+      ...(parent.mode === undefined ? {} : { mode: parent.mode }),
     };
     const { version: _, ...state } = { ...base, timeMs: Math.max(base.timeMs, nowMs) };
     transaction.set(nameKey(name), encodeNumber(id));

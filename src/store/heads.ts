@@ -4,7 +4,7 @@
 // passes through this process, so what it remembers is the newest; among several, only while this one surely
 // holds the namespace's write lease. Otherwise the engine is asked, and what others committed meanwhile is told on.
 // A maintenance lock is as fresh as the head: it is set and taken away by who may write the namespace. What it is called,
-// and whether it was dropped, may change elsewhere: then who may write it is asked to pass that on (naming.ts).
+// whether it was dropped, and its mode may change elsewhere: then who may write it is asked to pass that on (naming.ts).
 
 import type { Engine, ReadTransaction } from '../kv/engine.js';
 import { RECENT_COMMITS_MAX } from '../limits.js';
@@ -30,6 +30,8 @@ export interface NamespaceState {
   readonly name: string;
   /** Its name is gone, and it is removed for good when nobody wants it back. */
   readonly dropped: boolean;
+  /** Permission bits, where a chmod said which. */
+  readonly mode: number | undefined;
 }
 
 /** What a look at a namespace found. */
@@ -40,11 +42,11 @@ export interface HeadUpdate extends NamespaceState {
   readonly commits: readonly ForeignCommit[] | undefined;
   /** How often the lock was known to change before the look. */
   readonly lockChanges: number;
-  /** How often its name was known to change before the look. */
+  /** How often its name or mode was known to change before the look. */
   readonly nameChanges: number;
 }
 
-type Naming = Pick<NamespaceState, 'name' | 'dropped'>;
+type Naming = Pick<NamespaceState, 'name' | 'dropped' | 'mode'>;
 
 export interface HeadsOptions {
   readonly engine: Engine;
@@ -63,7 +65,9 @@ export class Heads {
   /** How often this process has changed the lock of a namespace, or learned of it for sure. */
   readonly #lockChanges = new Map<NamespaceId, number>();
   readonly #names = new Map<NamespaceId, Naming>();
-  /** How often this process has changed what a namespace is called, dropped it or brought it back, or looked for sure. */
+  /** Those of which that may be wrong. */
+  readonly #namesForgotten = new Set<NamespaceId>();
+  /** How often this process has changed a namespace's name or mode, dropped it or brought it back, or looked for sure. */
   readonly #nameChanges = new Map<NamespaceId, number>();
 
   constructor({ engine, isSole, onForeignCommit }: HeadsOptions) {
@@ -87,9 +91,14 @@ export class Heads {
     // Asked in this order: the lease is looked at after the request arrived.
     const head = this.#known.get(namespace);
     // Who commits learns of a head, but not of a lock.
-    const naming = this.#names.get(namespace);
+    const naming = this.#namesForgotten.has(namespace) ? undefined : this.#names.get(namespace);
     if (head === undefined || naming === undefined || !this.#locksKnown.has(namespace)) return undefined;
     return this.#isSole(namespace) ? { head, lock: this.#locks.get(namespace), ...naming } : undefined;
+  }
+
+  /** Permission bits as the last look found them, however old that is; undefined before the first one. */
+  mode(namespace: NamespaceId): number | undefined {
+    return this.#names.get(namespace)?.mode;
   }
 
   /** A lock that this process has set or taken away. */
@@ -98,10 +107,10 @@ export class Heads {
     this.#keepLock(namespace, lock);
   }
 
-  /** To be called when this process may have changed what the namespace is called, or whether it is dropped. */
+  /** To be called when this process may have changed what the namespace is called, its mode, or whether it is dropped. */
   forgetName(namespace: NamespaceId): void {
     this.#nameChanges.set(namespace, (this.#nameChanges.get(namespace) ?? 0) + 1);
-    this.#names.delete(namespace);
+    this.#namesForgotten.add(namespace);
   }
 
   #keepLock(namespace: NamespaceId, lock: MaintenanceLock | undefined): void {
@@ -112,8 +121,8 @@ export class Heads {
 
   async #ask(namespace: NamespaceId): Promise<NamespaceState> {
     const update = await this.#engine.read((transaction) => this.look(transaction, namespace));
-    const { lock, name, dropped } = update;
-    return { head: this.takeIn(namespace, update), lock, name, dropped };
+    const { lock, name, dropped, mode } = update;
+    return { head: this.takeIn(namespace, update), lock, name, dropped, mode };
   }
 
   /** What is remembered, however old. */
@@ -135,14 +144,15 @@ export class Heads {
     const { begin, end } = logRangeAfter(namespace, since?.version ?? ZERO_VERSION);
     const lockChanges = this.#lockChanges.get(namespace) ?? 0;
     const nameChanges = this.#nameChanges.get(namespace) ?? 0;
-    const [head, { name, droppedMs }, lock, watermark, entries] = await Promise.all([
+    const [head, { name, droppedMs, mode }, lock, watermark, entries] = await Promise.all([
       readHead(transaction, namespace),
       readMeta(transaction, namespace),
       readLock(transaction, namespace),
       readWatermark(transaction, namespace),
       since === undefined ? [] : transaction.getRange(begin, end, { limit: RECENT_COMMITS_MAX + 1 }),
     ]);
-    const update = { head, lock, name, dropped: droppedMs !== undefined, since, lockChanges, nameChanges };
+    const dropped = droppedMs !== undefined;
+    const update = { head, lock, name, dropped, mode, since, lockChanges, nameChanges };
     // Before the watermark the changelog has gaps.
     const isComplete = since !== undefined && since.version >= watermark && entries.length <= RECENT_COMMITS_MAX;
     if (!isComplete) return { ...update, commits: undefined };
@@ -160,7 +170,7 @@ export class Heads {
    * @param isSure nobody but this process can have set or taken away a lock since
    */
   takeIn(namespace: NamespaceId, update: HeadUpdate, isSure = false): Head {
-    const { head, lock, name, dropped, since, commits, lockChanges, nameChanges } = update;
+    const { head, lock, name, dropped, mode, since, commits, lockChanges, nameChanges } = update;
     if (commits !== undefined && this.#known.get(namespace) === since) {
       for (const commit of commits) this.#onForeignCommit(namespace, commit);
     }
@@ -168,7 +178,8 @@ export class Heads {
     if (isSure) this.rememberLock(namespace, lock);
     else if ((this.#lockChanges.get(namespace) ?? 0) === lockChanges) this.#keepLock(namespace, lock);
     if ((this.#nameChanges.get(namespace) ?? 0) === nameChanges) {
-      this.#names.set(namespace, { name, dropped });
+      this.#names.set(namespace, { name, dropped, mode });
+      this.#namesForgotten.delete(namespace);
       if (isSure) this.#nameChanges.set(namespace, nameChanges + 1);
     }
     return this.remember(namespace, head);

@@ -26,13 +26,14 @@ export function emptyHead(createdMs: number): Head {
 export interface Creation {
   readonly name: string;
   readonly createdMs: number;
+  readonly mode: number | undefined;
   /** One that was reserved; a new one when it is left out. */
   readonly id: NamespaceId | undefined;
 }
 
 /** @throws INVALID_ARGUMENT for a name, and for an id that is not reserved; ALREADY_EXISTS, LIMIT */
 export async function createNamespace(engine: Engine, creation: Creation): Promise<NamespaceInfo> {
-  const { name, createdMs, id: reserved } = creation;
+  const { name, createdMs, mode, id: reserved } = creation;
   validateNamespaceName(name);
   const { value } = await engine.transact(async (transaction) => {
     await requireFreeName(transaction, name);
@@ -40,7 +41,12 @@ export async function createNamespace(engine: Engine, creation: Creation): Promi
     if (reserved !== undefined) await requireReserved(transaction, reserved);
     const head = emptyHead(createdMs);
     const accessProof = proofInName(name);
-    const meta = { name, createdMs, ...(accessProof === undefined ? {} : { accessProof }) };
+    const meta: NamespaceMeta = {
+      name,
+      createdMs,
+      ...(accessProof === undefined ? {} : { accessProof }),
+      ...(mode === undefined ? {} : { mode }),
+    };
     transaction.set(nameKey(name), encodeNumber(id));
     transaction.set(metaKey(id), encodeMeta(meta));
     transaction.set(headKey(id), encodeHead(head));
@@ -77,14 +83,20 @@ async function requireReserved(transaction: ReadTransaction, id: NamespaceId): P
   if (!isReserved) throw new MvfuseError('INVALID_ARGUMENT', `the namespace id ${id} is not reserved`);
 }
 
-/** Changes what is kept with a namespace's name. @throws NOT_FOUND */
+/**
+ * Changes what is kept with a namespace's name.
+ * @param also is done in the same transaction
+ * @throws NOT_FOUND
+ */
 export async function changeMeta(
   engine: Engine,
   namespace: NamespaceId,
   change: (meta: NamespaceMeta) => NamespaceMeta,
+  also?: (transaction: Transaction, namespace: NamespaceId) => Promise<void>,
 ): Promise<void> {
   await engine.transact(async (transaction) => {
     transaction.set(metaKey(namespace), encodeMeta(change(await readMeta(transaction, namespace))));
+    await also?.(transaction, namespace);
   });
 }
 
@@ -164,7 +176,7 @@ export function forkPoint(id: NamespaceId, version: Version, { name, droppedMs }
 
 export function infoOf(
   id: NamespaceId,
-  { name, createdMs, accessProof, droppedMs }: NamespaceMeta,
+  { name, createdMs, accessProof, mode, droppedMs }: NamespaceMeta,
   head: Head,
   parent: ForkPoint | undefined,
 ): NamespaceInfo {
@@ -175,6 +187,7 @@ export function infoOf(
     head,
     ...(parent === undefined ? {} : { parent }),
     isProtected: accessProof !== undefined,
+    ...(mode === undefined ? {} : { mode }),
     ...(droppedMs === undefined ? {} : { droppedMs }),
   };
 }

@@ -48,7 +48,7 @@ import { PageCache } from './page-cache.js';
 import { padPage, pageOfStored } from './page-codec.js';
 import { PageReader } from './page-reader.js';
 import { RecentChanges } from './recent-changes.js';
-import { decodeChange, toLogEntry } from './records.js';
+import { decodeChange, type NamespaceMeta, toLogEntry } from './records.js';
 import { removeNamespace } from './removal.js';
 import { Retention, readDefaultPolicy, validatePolicy } from './retention.js';
 import { discardStage, listOutlivedStages, listStages, markDead, type StageName } from './stage.js';
@@ -94,6 +94,12 @@ export interface PageStoreOptions {
 export interface OpenVersion {
   readonly head: Head;
   close(): void;
+}
+
+export interface CreateOptions {
+  readonly id?: NamespaceId | undefined;
+  readonly mode?: number | undefined;
+  readonly createdMs?: number;
 }
 
 export interface LogOptions {
@@ -186,14 +192,15 @@ export class PageStore {
   }
 
   /**
-   * `id` is one that was reserved; `createdMs` is now when it is left out.
-   * @throws INVALID_ARGUMENT for a name that is not allowed, and an id that is not reserved; ALREADY_EXISTS, LIMIT
+   * `id` is one that was reserved; `createdMs` is now when it is left out; `mode` as setMode.
+   * @throws INVALID_ARGUMENT for a name or mode that is not allowed, and an id that is not reserved; ALREADY_EXISTS, LIMIT
    */
-  createNamespace(
+  async createNamespace(
     name: string,
-    { id, createdMs = this.#nowMs() }: { readonly id?: NamespaceId; readonly createdMs?: number } = {},
+    { id, mode, createdMs = this.#nowMs() }: CreateOptions = {},
   ): Promise<NamespaceInfo> {
-    return createNamespace(this.#engine, { name, id, createdMs });
+    requireMode(mode);
+    return createNamespace(this.#engine, { name, id, mode, createdMs });
   }
 
   /** @throws INVALID_ARGUMENT for a name that is not allowed, NOT_FOUND */
@@ -291,6 +298,24 @@ export class PageStore {
       ...meta,
       ...(proof === undefined ? {} : { accessProof: proof }),
     }));
+  }
+
+  /** Permission bits as the last look at the namespace found them; undefined before the first one. */
+  mode(namespace: NamespaceId): number | undefined {
+    return this.#heads.mode(namespace);
+  }
+
+  /**
+   * Permission bits, 0 to 0o777; undefined: what each mount says. Durable when it resolves. Other hosts see them when they
+   * look at the namespace the next time.
+   * @throws INVALID_ARGUMENT, NOT_FOUND
+   */
+  async setMode(namespace: NamespaceId, mode: number | undefined): Promise<void> {
+    requireMode(mode);
+    const change = ({ mode: _, ...meta }: NamespaceMeta) => ({ ...meta, ...(mode === undefined ? {} : { mode }) });
+    await this.#naming(({ engine, askLease }) => changeMeta(engine, namespace, change, askLease));
+    // From now on they are shown here.
+    await this.#heads.state(namespace);
   }
 
   /**
@@ -391,8 +416,8 @@ export class PageStore {
   // --- maintenance locks
 
   /**
-   * The head and the maintenance lock that are there now, and what the namespace is called. Of a name that another host
-   * changes, who has the write lease hears as soon as nothing is being written here.
+   * The head and the maintenance lock that are there now, what the namespace is called, and its mode. Of a name or mode
+   * that another host changes, who has the write lease hears as soon as nothing is being written here.
    * @throws NOT_FOUND
    */
   state(namespace: NamespaceId): Promise<NamespaceState> {
@@ -712,7 +737,7 @@ export class PageStore {
     return this.#leases === undefined ? this.#openVersions.exclusively(run) : run();
   }
 
-  /** Runs what changes the names of namespaces; afterwards none of those is remembered. */
+  /** Runs what changes the names or modes of namespaces; afterwards none of those is remembered. */
   async #naming<T>(change: (context: NamingContext) => Promise<T>): Promise<T> {
     const touched = new Set<NamespaceId>();
     const askLease = async (transaction: Transaction, namespace: NamespaceId): Promise<void> => {
@@ -743,4 +768,10 @@ export class PageStore {
       this.#running.delete(work);
     }
   }
+}
+
+/** @throws INVALID_ARGUMENT */
+function requireMode(mode: number | undefined): void {
+  if (mode === undefined || (Number.isInteger(mode) && mode >= 0 && mode <= 0o777)) return;
+  throw new MvfuseError('INVALID_ARGUMENT', 'a mode is the sum of permission bits, 0 to 0o777');
 }

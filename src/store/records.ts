@@ -30,6 +30,8 @@ export interface NamespaceMeta {
   /** BLAKE3 of the secret that a mount must present, 64 hex digits. */
   readonly accessProof?: string;
   readonly retention?: RetentionPolicy;
+  /** Permission bits, 0 to 0o777, where a chmod said which. */
+  readonly mode?: number;
   /** When it was dropped: its name is nobody's, or another's. */
   readonly droppedMs?: number;
 }

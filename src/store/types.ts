@@ -89,6 +89,8 @@ export interface NamespaceInfo {
   readonly parent?: ForkPoint;
   /** Whether a mount must present a secret for it. */
   readonly isProtected: boolean;
+  /** Permission bits, 0 to 0o777, as chmod gave them; without them a mount shows its own. */
+  readonly mode?: number;
   /** When it was dropped, of one that was: it has its name no longer. */
   readonly droppedMs?: number;
 }

@@ -60,14 +60,26 @@ export function droppedSuite(testEngine: TestEngine): void {
       test('takes the name at once, and nothing from those who read and write', async () => {
         const first = await commit(1);
         const opened = await store.openVersion(id, first.version);
-        assert.deepEqual(await store.state(id), { head: first, lock: undefined, name: 'main', dropped: false });
+        assert.deepEqual(await store.state(id), {
+          head: first,
+          lock: undefined,
+          name: 'main',
+          dropped: false,
+          mode: undefined,
+        });
         assert.equal(await store.dropNamespace('main'), id);
         await assert.rejects(store.statNamespace('main'), throwsCode('NOT_FOUND'));
         assert.deepEqual(await names(), []);
         assert.equal(await read(opened.head), 1);
         const second = await commit(2);
         assert.deepEqual([await read(first), await read(second)], [1, 2]);
-        assert.deepEqual(await store.state(id), { head: second, lock: undefined, name: 'main', dropped: true });
+        assert.deepEqual(await store.state(id), {
+          head: second,
+          lock: undefined,
+          name: 'main',
+          dropped: true,
+          mode: undefined,
+        });
         assert.deepEqual(await store.statById(id), {
           ...{ id, name: 'main', createdMs: START_MS, head: second, isProtected: false },
           droppedMs: first.timeMs,
@@ -194,7 +206,7 @@ export function droppedSuite(testEngine: TestEngine): void {
         assert.deepEqual(await names(), ['fork', 'target']);
         assert.deepEqual(await store.state(target.id), {
           ...{ head: target.head, lock: undefined },
-          ...{ name: 'target', dropped: true },
+          ...{ name: 'target', dropped: true, mode: undefined },
         });
         assert.equal((await store.state(id)).name, 'target');
         assert.equal(await read(fork.head, fork.id), 2);

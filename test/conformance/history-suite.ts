@@ -314,6 +314,41 @@ export function historySuite(testEngine: TestEngine): void {
         assert.equal(again.head.version, ZERO_VERSION);
       });
 
+      test('come with a mode, which forks, renames and deletion keep', async () => {
+        const infoMode = async (name: string) => (await store.statNamespace(name)).mode;
+        assert.equal(await infoMode('main'), undefined);
+        assert.equal((await store.state(id)).mode, undefined);
+        await store.setMode(id, 0o600);
+        assert.deepEqual(
+          [(await store.state(id)).mode, (await store.state(id)).mode, await infoMode('main')],
+          Array(3).fill(0o600),
+        );
+        assert.equal(store.mode(id), 0o600);
+        const { version } = await commit({ 1: 1 });
+        const fork = await store.forkNamespace(id, version, 'fork');
+        assert.deepEqual([fork.mode, (await store.state(fork.id)).mode], [0o600, 0o600]);
+        await store.setMode(id, 0);
+        assert.equal((await store.state(id)).mode, 0);
+        assert.equal((await store.state(fork.id)).mode, 0o600);
+        await store.renameNamespace('main', 'renamed');
+        await store.dropNamespace('renamed');
+        await store.setMode(id, 0o755);
+        assert.equal((await store.undeleteNamespace('renamed')).mode, 0o755);
+        assert.deepEqual((await store.details(id)).mode, 0o755);
+        await store.setRetention(id, { keepVersions: 1 });
+        await store.setMode(id, undefined);
+        assert.equal((await store.state(id)).mode, undefined);
+        assert.equal((await store.details(id)).retention.keepVersions, 1);
+        const made = await store.createNamespace('made', { mode: 0o640 });
+        assert.deepEqual([made.mode, await infoMode('made')], [0o640, 0o640]);
+        for (const wrong of [-1, 0o1000, 1.5, Number.NaN]) {
+          await assert.rejects(store.setMode(id, wrong), throwsCode('INVALID_ARGUMENT'));
+          await assert.rejects(store.createNamespace('wrong', { mode: wrong }), throwsCode('INVALID_ARGUMENT'));
+        }
+        await assert.rejects(store.setMode((made.id + 1) as NamespaceId, 0o600), throwsCode('NOT_FOUND'));
+        await assert.rejects(store.state((made.id + 1) as NamespaceId), throwsCode('NOT_FOUND'));
+      });
+
       test('may carry an access proof, which forks have, too', async () => {
         const proof = 'ab'.repeat(32);
         const guarded = await store.createNamespace(`guarded:${proof}`);

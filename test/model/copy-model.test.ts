@@ -140,12 +140,14 @@ for (const [sourceEngine, targetEngine] of TEST_ENGINES.flatMap((from) =>
       assert.equal(await compareAll(target, ofFork.to, forked), 6);
     });
 
-    test('the secret that a mount must present', async () => {
+    test('the secret that a mount must present, and the mode', async () => {
       const id = await create();
       const proof = 'ab'.repeat(32);
       await source.setAccessProof(id, proof);
+      await source.setMode(id, 0o600);
       const { to } = await copy();
       assert.equal(await target.accessProof(to.id), proof);
+      assert.equal((await target.state(to.id)).mode, 0o600);
     });
 
     test('every version, broken off anywhere and continued, while the source goes on', async () => {

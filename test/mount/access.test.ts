@@ -114,7 +114,7 @@ test("nobody reaches another's connection or journal; root does", { skip }, asyn
   const own = await ann.directory();
   const journal = join(own, 'mydb-journal');
   assert.equal(await shown(own), '700 20001:20001');
-  assert.equal(await shown(journal), '600 20001:20001');
+  assert.equal(await shown(journal), '666 20001:20001');
   for (const target of [join(own, 'mydb'), journal]) {
     await denied(BOB, 'stat', target);
     assert.equal((await runAs(ANN, 'stat', target)).status, 0);

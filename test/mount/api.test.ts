@@ -295,6 +295,22 @@ test('access proofs', async () => {
   await api.work('DELETE', `${NS}/secret`);
 });
 
+test('modes', async () => {
+  await api.expect(201, 'POST', NS, { name: 'private' });
+  const mode = async () => field(await api.expect(200, 'GET', `${NS}/private`), 'mode');
+  assert.equal(await mode(), undefined);
+  await api.expect(204, 'PUT', `${NS}/private/mode`, { mode: 0o600 });
+  assert.equal(await mode(), 0o600);
+  await api.expect(204, 'PUT', `${NS}/private/mode`, { mode: 0 });
+  assert.equal(await mode(), 0);
+  for (const wrong of [0o1000, -1, '600']) await api.expect(400, 'PUT', `${NS}/private/mode`, { mode: wrong });
+  await api.expect(404, 'PUT', `${NS}/missing/mode`, { mode: 0o600 });
+  await api.expect(204, 'DELETE', `${NS}/private/mode`);
+  assert.equal(await mode(), undefined);
+  await api.expect(404, 'DELETE', `${NS}/missing/mode`);
+  await api.work('DELETE', `${NS}/private`);
+});
+
 test('status, health and metrics', async () => {
   const client = new Client();
   await client.open(mount.path());

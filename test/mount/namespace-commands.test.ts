@@ -91,6 +91,8 @@ test('set: what is kept, of one namespace and by default', async () => {
   await refused(/leave keep-versions out/, 'other', 'keep=forever', 'keep-versions=5');
   await refused(/64 hex digits that mvfuse ns proof prints/, 'other', 'access-proof=hunter2');
   await refused(/belongs to one namespace/, '--default', 'access-proof=none');
+  await refused(/"755" is not the mode of a database/, 'other', 'mode=755');
+  await refused(/a mode belongs to one namespace/, '--default', 'mode=default');
   await mvfuse.refused(3, /no namespace "missing"/, 'ns', 'set', 'missing', 'keep=1d');
 });
 

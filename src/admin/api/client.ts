@@ -85,6 +85,13 @@ export function connectApi(place: ApiPlace): DaemonClient {
     setAccessProof: async (name, proof) => {
       await api.call(proof === undefined ? 'DELETE' : 'PUT', at(name, '/access-proof'), proof && { proof });
     },
+    setMode: async (name, mode) => {
+      await api.call(
+        mode === undefined ? 'DELETE' : 'PUT',
+        at(name, '/mode'),
+        mode === undefined ? undefined : { mode },
+      );
+    },
     resolve: (name, moment) => api.call<Head>('GET', at(name, `/versions/${encodeURIComponent(moment)}`)),
     log: (name, { limit, since, pages }) =>
       api.call<LogLine[]>('GET', at(name, `/versions${query({ limit, since, pages })}`)),

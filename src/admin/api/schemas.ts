@@ -56,6 +56,12 @@ export const moment: Schema = {
   description:
     'A version, a tag, "latest", a time such as 2026-11-20T10:00:00Z, or how long ago, such as -5m; without the "@".',
 };
+export const permissionBits: Schema = {
+  type: 'integer',
+  minimum: 0,
+  maximum: 0o777,
+  description: 'Permission bits of the file, as chmod gives them: 416 is 640 in octal.',
+};
 export const namespaceName: Schema = { type: 'string', minLength: 1, description: 'The name of a namespace.' };
 
 const head = {
@@ -82,6 +88,7 @@ const namespaceInfo = {
   head: ref('Head'),
   'parent?': ref('ForkPoint'),
   isProtected: described(flag, 'Whether a mount must present a secret for it.'),
+  'mode?': permissionBits,
 };
 const usage = object({ now: count, max: count });
 const processName = { 'pid?': count, 'command?': text };

@@ -16,6 +16,7 @@ import { commitOne, filledPages, openStore, pageNumber, request } from '../../su
 const FIXTURE = new URL('../../../../test/unit/store/format-1.json', import.meta.url);
 const HISTORY_FIXTURE = new URL('../../../../test/unit/store/format-1-history.json', import.meta.url);
 const DROPPED_FIXTURE = new URL('../../../../test/unit/store/format-1-dropped.json', import.meta.url);
+const MODE_FIXTURE = new URL('../../../../test/unit/store/format-1-mode.json', import.meta.url);
 const LIMITS = { commitBytesMax: 8_000, stageChunkBytesMax: 1_000 };
 const ORIGIN = '0102030405060708090a' as Version;
 
@@ -91,6 +92,23 @@ async function makeDropped(): Promise<Fixture['pairs']> {
   return pairs;
 }
 
+/** What came with modes; part of the format since then. */
+async function makeMode(): Promise<Fixture['pairs']> {
+  const engine = await openEngine('memory:', { clock: steppingClock() });
+  const store = await openStore(engine, { clock: steppingClock() });
+  const { id, head } = await store.createNamespace('main');
+  const { version } = (await commitOne(store, request(id, head.version, 1, filledPages({ 1: 1 })))).head;
+  await store.setRetention(id, { keepVersions: 2 });
+  await store.setMode(id, 0o640);
+  await store.forkNamespace(id, version, 'fork');
+  await store.createNamespace('made', { mode: 0o600 });
+  await store.setMode((await store.createNamespace('cleared', { mode: 0o600 })).id, undefined);
+  await store.setMode((await store.createNamespace('none')).id, 0);
+  const pairs = await dump(engine);
+  await store.close();
+  return pairs;
+}
+
 async function load(pairs: Fixture['pairs']): Promise<PageStore> {
   const engine = await openEngine('memory:', { clock: Date.now });
   await engine.transact(async (transaction) => {
@@ -128,6 +146,7 @@ async function makeStore(): Promise<Fixture> {
 
 const fixture = JSON.parse(readFileSync(FIXTURE, 'utf8')) as Fixture;
 const history = JSON.parse(readFileSync(HISTORY_FIXTURE, 'utf8')) as Fixture['pairs'];
+const mode = JSON.parse(readFileSync(MODE_FIXTURE, 'utf8')) as Fixture['pairs'];
 const dropped = JSON.parse(readFileSync(DROPPED_FIXTURE, 'utf8')) as Fixture['pairs'];
 
 test('tags, forks, policies, watermarks and locks make the same bytes', async () => {
@@ -136,6 +155,22 @@ test('tags, forks, policies, watermarks and locks make the same bytes', async ()
 
 test('dropped namespaces make the same bytes', async () => {
   assert.deepEqual(await makeDropped(), dropped);
+});
+
+test('modes make the same bytes, and read as they were', async () => {
+  assert.deepEqual(await makeMode(), mode);
+  const store = await load(mode);
+  assert.deepEqual(
+    (await store.listNamespaces()).map((info) => [info.name, info.mode]),
+    [
+      ['cleared', undefined],
+      ['fork', 0o640],
+      ['made', 0o600],
+      ['main', 0o640],
+      ['none', 0],
+    ],
+  );
+  await store.close();
 });
 
 test('what was dropped once can be brought back', async () => {
@@ -164,7 +199,7 @@ test('what was written before namespaces could be brought back has none to bring
   assert.deepEqual(await store.listDropped(), []);
   for (const { id, name } of before) {
     const state = await store.state(id);
-    assert.deepEqual([state.name, state.dropped], [name, false]);
+    assert.deepEqual([state.name, state.dropped, state.mode], [name, false, undefined]);
   }
   await store.dropNamespace('fork');
   assert.deepEqual(await store.undeleteNamespace('fork'), before[0]);

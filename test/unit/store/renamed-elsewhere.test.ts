@@ -1,5 +1,5 @@
 // Two hosts on one store: who may write a namespace need not ask for its head, and all the same finds out that another
-// host renamed it, dropped it or brought it back.
+// host renamed it, dropped it, brought it back or changed its mode.
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -78,6 +78,22 @@ describe('a namespace that another host', () => {
     await leasePassedOn();
     assert.deepEqual(await named(), ['main', true]);
     assert.equal((await writer.store.state(next.id)).name, 'main');
+  });
+
+  test('gives another mode is seen to have it', async () => {
+    assert.equal(writer.store.mode(id), undefined);
+    await other.store.setMode(id, 0o600);
+    assert.equal(other.store.mode(id), 0o600);
+    await leasePassedOn();
+    assert.equal((await writer.store.state(id)).mode, 0o600);
+    assert.equal(writer.store.mode(id), 0o600);
+    await commit(2);
+    assert.equal(writer.store.leaseCount, 1);
+    await writer.store.setMode(id, 0o640);
+    assert.equal(writer.store.leaseCount, 1, 'its own change takes nothing from it');
+    assert.equal((await writer.store.state(id)).mode, 0o640);
+    await other.store.head(id);
+    assert.equal(other.store.mode(id), 0o640);
   });
 
   test('drops stays for as long as it is read elsewhere', async () => {

@@ -3,7 +3,19 @@
 import type { FastifyInstance } from 'fastify';
 import type { NamespaceId, RetentionPolicy } from '../../../store/types.js';
 import { answers, json, lines } from '../replies.js';
-import { array, body, described, flag, namespaceName, object, optionalBody, ref, SCHEMAS, text } from '../schemas.js';
+import {
+  array,
+  body,
+  described,
+  flag,
+  namespaceName,
+  object,
+  optionalBody,
+  permissionBits,
+  ref,
+  SCHEMAS,
+  text,
+} from '../schemas.js';
 import type { RouteOptions } from '../server.js';
 import { streamWork, workLine } from '../streams.js';
 
@@ -208,6 +220,41 @@ export async function namespaceRoutes(app: FastifyInstance, { service }: RouteOp
     },
     async ({ params: { namespace } }, reply) => {
       await service.setAccessProof(namespace, undefined);
+      return reply.code(204).send();
+    },
+  );
+
+  app.put<Named & { Body: { mode: number } }>(
+    '/api/v1/namespaces/:namespace/mode',
+    {
+      schema: {
+        tags,
+        operationId: 'setMode',
+        summary: 'Say who may read and write a namespace’s file, on every mount',
+        params,
+        body: body({ mode: permissionBits }),
+        response: answers({ 204: undefined }),
+      },
+    },
+    async ({ params: { namespace }, body: { mode } }, reply) => {
+      await service.setMode(namespace, mode);
+      return reply.code(204).send();
+    },
+  );
+
+  app.delete<Named>(
+    '/api/v1/namespaces/:namespace/mode',
+    {
+      schema: {
+        tags,
+        operationId: 'clearMode',
+        summary: 'Leave the mode of a namespace’s file to each mount again',
+        params,
+        response: answers({ 204: undefined }),
+      },
+    },
+    async ({ params: { namespace } }, reply) => {
+      await service.setMode(namespace, undefined);
       return reply.code(204).send();
     },
   );
