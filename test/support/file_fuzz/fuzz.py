@@ -42,6 +42,7 @@ class Fuzz(NameOperations, DescriptorOperations):
     def remount(self):
         self.close_all()
         self.tell("remount")
+        self.forget_empty()
         self.check()
 
     def kill(self):
@@ -53,13 +54,18 @@ class Fuzz(NameOperations, DescriptorOperations):
         for descriptor in self.descriptors:
             os.close(descriptor.local)
         self.descriptors.clear()
+        for file in self.files.values():
+            file.creator = file.writer = None
+        self.forget_empty()
+        self.check()
+
+    def forget_empty(self):
+        """What was only opened, as SQLite makes files, need not outlive the daemon."""
         got = self.processes[0].call("list", self.mount)
         for name, file in list(self.files.items()):
-            file.creator = file.writer = None
             if len(file.versions) == 1 and not file.made and os.fsencode(name) not in got[1]:
                 del self.files[name]
                 os.unlink(self.locally(name))
-        self.check()
 
     def tell(self, what):
         print(what, flush=True)

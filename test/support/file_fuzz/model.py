@@ -49,6 +49,18 @@ def classify(content):
     return "whole"
 
 
+def longer(content, before):
+    """Whether a database has whole pages behind those that page 1 states, and none of an older one is lost by that."""
+    if classify(content) != "half":
+        return False
+    page = int.from_bytes(content[16:18], "big") or 65536
+    page = 65536 if page == 1 else page
+    count = int.from_bytes(content[28:32], "big")
+    if len(content) % page or len(content) <= count * page:
+        return False
+    return before == b"" or (classify(before) != "foreign" and before[16:18] == content[16:18] and before[28:32] == content[28:32])
+
+
 class File:
     def __init__(self, name):
         self.name = name
@@ -72,6 +84,8 @@ class View:
         # Of the creator; None for a view of one open.
         self.process = process
         self.opens = []
+        # It was made as SQLite does not: then it stays, empty as it may be. Of others nobody says so.
+        self.on_purpose = False
         self.dirty = False
         self.base = 0
         # Its handles may see different versions: somebody else committed.

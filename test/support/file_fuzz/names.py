@@ -39,6 +39,7 @@ class NameOperations(Session):
         if file is None:
             file = self.files[name] = File(name)
             view = file.creator = self.new_view(file, process)
+            view.on_purpose = bool(flags & (os.O_EXCL | os.O_TRUNC)) or flags & os.O_ACCMODE == os.O_WRONLY
         else:
             view = held or self.new_view(file, None)
         descriptor = self.opened(view, flags, process, got[1])
@@ -83,13 +84,18 @@ class NameOperations(Session):
             self.expect("rename", call("rename2", self.at(old), self.at(name), 0), ("error", errno))
 
     def op_never(self):
-        """What such a directory does not have."""
+        """What such a directory does not have, and directories in it."""
         name, process = self.name(), self.process()
         call = self.processes[process].call
         old = self.chosen(sorted(self.files)) if self.files else None
         self.note("never", process, repr(name), repr(old))
         error = ("error", "EEXIST" if name in self.files else "EPERM")
-        self.expect("mkdir", call("mkdir", self.at(name)), error)
+        if name not in self.files and not name.endswith("-journal"):
+            self.expect("mkdir", call("mkdir", self.at(name)), ("ok", None))
+            self.expect("mkdir again", call("mkdir", self.at(name)), ("error", "EEXIST"))
+            if old is not None:
+                self.expect("rename", call("rename2", self.at(old), self.at(name), 0), ("error", "EISDIR"))
+            self.expect("rmdir", call("rmdir", self.at(name)), ("ok", None))
         self.expect("symlink", call("symlink", "anything", self.at(name)), error)
         if old is not None:
             self.expect("link", call("link", self.at(old), self.at(name)), error)

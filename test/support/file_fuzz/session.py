@@ -6,7 +6,7 @@ import time
 from collections import Counter, deque
 
 import system
-from model import classify
+from model import classify, longer
 
 PROCESSES = 3
 OPENS_MAX = 12
@@ -146,7 +146,7 @@ class Session:
 
     def closes(self, view):
         """After close(2) of a descriptor of the view."""
-        if view.process is not None and view.file.name is not None:
+        if view.on_purpose and view.file.name is not None:
             view.file.made = True
         self.flushed(view)
 
@@ -154,15 +154,22 @@ class Session:
         """What may be a version is committed."""
         if not view.dirty:
             return
-        kind = classify(view.content())
-        before = classify(view.file.versions[view.base])
-        if kind == "whole" or (kind == "foreign" and before == "foreign"):
+        content, before = view.content(), view.file.versions[view.base]
+        kind = classify(content)
+        created = before == b"" and content != b""
+        if created or kind == "whole" or (kind == "foreign" and self.begun(content, before)) or longer(content, before):
             self.commit(view)
+
+    @staticmethod
+    def begun(content, before):
+        """A database that is replaced is cut to nothing first."""
+        return classify(before) == "foreign" or len(content) >= 512
 
     def released(self, view):
         """After the last close of an open."""
         if view.dirty and not any(open_.writable for open_ in view.opens):
-            if classify(view.content()) == "half":
+            content = view.content()
+            if classify(content) == "half" and not longer(content, view.file.versions[view.base]):
                 view.replace(view.file.versions[view.base])
                 self.clean(view)
             else:
