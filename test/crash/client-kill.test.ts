@@ -91,14 +91,26 @@ async function trace(chosen: Setting): Promise<string[]> {
   return labels;
 }
 
-async function killAt(client: Client, chosen: Setting, nth: number, labels: string[]): Promise<boolean> {
+/**
+ * Whether it was after the commit point; undefined when another request was the nth: what the kernel has cached decides how
+ * often SQLite's reads are requests.
+ */
+async function killAt(client: Client, chosen: Setting, nth: number, labels: string[]): Promise<boolean | undefined> {
   lastId += 1;
   const id = lastId;
   const { first, second } = cut(chosen, id);
   await client.steps([...openedBy(chosen), first]);
   await mount.hold(undefined, nth);
   const killed = client.steps([second]).catch(() => 'killed');
-  assert.equal(await mount.hit(10_000), labels[nth - 1]);
+  const hit = await mount.hit(10_000);
+  if (hit !== labels[nth - 1]) {
+    assert.equal([hit, labels[nth - 1]].includes('rd(db)'), true, `${hit} came in place of ${labels[nth - 1]}`);
+    await mount.release();
+    await killed;
+    await client.end();
+    await writeNext('not killed');
+    return undefined;
+  }
   // The kernel lets a process go only when its request is answered.
   await Promise.all([client.kill(), mount.release()]);
   assert.equal(await killed, 'killed');
@@ -110,6 +122,7 @@ async function killAt(client: Client, chosen: Setting, nth: number, labels: stri
   return committed;
 }
 
+const ATTEMPTS_MAX = 5;
 const SETTINGS = [
   setting('DELETE', 'FULL'),
   setting('PERSIST', 'FULL'),
@@ -136,9 +149,14 @@ for (const chosen of SETTINGS) {
     // Starting a client takes the longest: the next one starts while this one is killed.
     const started = [new Client()];
     try {
-      for (const [index, { nth }] of numbers.entries()) {
-        started.push(new Client());
-        if (await killAt(started[index]!, chosen, nth, labels)) committed += 1;
+      for (const { nth } of numbers) {
+        let after: boolean | undefined;
+        for (let attempt = 1; after === undefined; attempt += 1) {
+          assert.ok(attempt <= ATTEMPTS_MAX, `request ${nth} of ${labels.length} was another one each time`);
+          started.push(new Client());
+          after = await killAt(started.at(-2)!, chosen, nth, labels);
+        }
+        if (after) committed += 1;
       }
     } finally {
       await mount.release();
