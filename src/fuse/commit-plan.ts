@@ -38,7 +38,8 @@ export async function planCommit(
   const header = readHeader(await dirty.read(0, HEADER_BYTES));
   const pageBytes = header?.pageBytes ?? (base.sizeBytes > 0 ? base.head.pageBytes : PAGE_BYTES_DEFAULT);
   const stated = author === 'sqlite' ? header?.pageCount : undefined;
-  const sizeBytes = stated === undefined ? dirty.sizeBytes : stated * pageBytes;
+  // Where SQLite cut the file shorter than that, it meant to.
+  const sizeBytes = Math.min(dirty.sizeBytes, (stated ?? Number.POSITIVE_INFINITY) * pageBytes);
   const cut = new PageCutter(base, dirty, header, pageBytes, sizeBytes, author);
   const count = Math.ceil(sizeBytes / pageBytes);
 
