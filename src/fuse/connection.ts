@@ -4,13 +4,14 @@
 // has its own snapshot. Inside it the locks are truthful, between connections nobody blocks a reader. Requests of
 // one connection are served one after the other; an error answered to a request of a commit dooms its transaction.
 
-import type { Attributes, LockRequest, SetattrRequest } from '../native/binding.js';
+import type { Attributes, LockRequest } from '../native/binding.js';
 import { overlaps, PENDING_BYTE, SHARED_FIRST, SHARED_LAST } from '../sqlite/lock-bytes.js';
 import { superJournalOf } from '../sqlite/rollback-journal.js';
 import { isSuperJournalName } from '../sqlite/super-journal.js';
 import type { Version } from '../version.js';
 import { Wakeup } from '../wakeup.js';
-import { type Access, databaseMode, type Owner, PERMISSION_BITS } from './access.js';
+import { type Access, databaseMode, type Owner } from './access.js';
+import { Database } from './database.js';
 import { isDying, isKilled } from './dying-callers.js';
 import { LockHeldError, RequestError } from './errno.js';
 import { type ExtendedAttributes, versionAttributes } from './extended-attributes.js';
@@ -18,7 +19,7 @@ import { type ForeignJournal, JOURNAL_SUFFIX } from './foreign-journal.js';
 import { type ByteRange, type Invalidate, KernelCache } from './kernel-cache.js';
 import { type Lock, LockTable, type LockType } from './lock-table.js';
 import type { MountedFile } from './mounted-file.js';
-import { type CachePolicy, type Caller, fileAttributes, type InodeNumber, Node, type OpenMode } from './node.js';
+import { type CachePolicy, type Caller, fileAttributes, type InodeNumber, type OpenMode } from './node.js';
 import { PlainAccess } from './plain-access.js';
 import { PrivateFile, type PrivateFileKind } from './private-file.js';
 import { processOf } from './process-name.js';
@@ -468,56 +469,4 @@ export class Connection {
  */
 function throughCache({ readable, writable, append }: OpenMode): boolean {
   return readable && writable && !append;
-}
-
-/** The inode of a connection's database. */
-export class Database extends Node {
-  readonly #connection: Connection;
-  /** Size and time are those of a snapshot that changes with the locks. */
-  override readonly attrTtlMs = 0;
-
-  constructor(ino: InodeNumber, connection: Connection) {
-    super(ino);
-    this.#connection = connection;
-  }
-
-  override get connection(): Connection {
-    return this.#connection;
-  }
-
-  override attributes(): Promise<Attributes> {
-    return this.connection.attributes();
-  }
-  override extendedAttributes(): Promise<ExtendedAttributes> {
-    return this.connection.extendedAttributes();
-  }
-  override open(fh: number, mode: OpenMode, caller: Caller): Promise<CachePolicy> {
-    return this.connection.openDatabase(fh, mode, caller);
-  }
-  override read(fh: number, offset: number, size: number): Promise<Buffer[]> {
-    return this.connection.read(fh, offset, size);
-  }
-  override readAnswered(pieces: Buffer[]): void {
-    this.connection.readAnswered(pieces);
-  }
-  override write(fh: number, offset: number, data: Buffer, caller: Caller): Promise<void> {
-    return this.connection.write(fh, offset, data, caller);
-  }
-  override async setAttributes(request: SetattrRequest, caller: Caller): Promise<void> {
-    if (request.size !== undefined) await this.connection.truncate(request.fh, request.size, caller);
-    if (request.mode !== undefined) await this.connection.file.setMode(request.mode & PERMISSION_BITS);
-  }
-  override sync(): Promise<void> {
-    return this.connection.sync();
-  }
-  override flush(fh: number, lockOwner: bigint, caller: Caller): Promise<void> {
-    return this.connection.flush(fh, lockOwner, caller);
-  }
-  override release(fh: number): Promise<void> {
-    return this.connection.releaseDatabase(fh);
-  }
-  /** Of a database below `.c` its directory hears that. */
-  override forgotten(): void {
-    if (this.connection.inRoot) this.connection.forget();
-  }
 }

@@ -14,27 +14,19 @@ import { basename } from 'node:path';
 import { UNOPENED_CONNECTIONS_MAX } from '../limits.js';
 import type { Attributes, DirectoryEntry } from '../native/binding.js';
 import type { Usage } from '../status.js';
-import { type Access, databaseMode, MODE_TTL_MS, type Owner } from './access.js';
+import type { Access, Owner } from './access.js';
 import { Connection, type ConnectionOptions } from './connection.js';
+import { ConnectionDirectory } from './connection-directory.js';
 import { Creators } from './creators.js';
-import { LimitError, RequestError } from './errno.js';
+import { LimitError } from './errno.js';
 import { LinkReads } from './link-reads.js';
 import type { MountedFile } from './mounted-file.js';
-import {
-  type Caller,
-  type Created,
-  directoryAttributes,
-  type InodeNumber,
-  Node,
-  S_IFDIR,
-  S_IFLNK,
-  TTL_LONG_MS,
-} from './node.js';
+import { type Caller, directoryAttributes, type InodeNumber, Node, S_IFDIR } from './node.js';
 import { isGone } from './process-name.js';
 import { SuperJournals } from './super-journals.js';
 
 export const CONNECTIONS_DIRECTORY = '.c';
-const ID_DIGITS = 12;
+export const ID_DIGITS = 12;
 const ID_COUNT = 16 ** ID_DIGITS;
 /** What the symlink of a database holds. */
 const TARGET = new RegExp(`^(?:\\.\\./)*\\${CONNECTIONS_DIRECTORY}/([0-9a-f]{${ID_DIGITS}})/[^/]+$`);
@@ -42,7 +34,7 @@ const TARGET = new RegExp(`^(?:\\.\\./)*\\${CONNECTIONS_DIRECTORY}/([0-9a-f]{${I
 const THREADS_LOOKED_FOR_MAX = 32;
 
 /** Where `.c` lies for a link at that path. */
-function connectionsPath(path: string): string {
+export function connectionsPath(path: string): string {
   return '../'.repeat(path.split('/').length - 1) + CONNECTIONS_DIRECTORY;
 }
 
@@ -68,7 +60,7 @@ export interface ConnectionsOptions {
 }
 
 /** What `.c/N` was given out for. */
-interface Issued {
+export interface Issued {
   readonly owner: Owner;
   readonly file: MountedFile;
   /** The path that the file had then. */
@@ -296,137 +288,5 @@ export class ConnectionsDirectory extends Node {
     if (this.#unopened.size <= UNOPENED_CONNECTIONS_MAX) return;
     const [key, issued] = this.#unopened.entries().next().value!;
     this.#takeBack(key, issued);
-  }
-}
-
-/** `.c/N`: one database and its journals. */
-export class ConnectionDirectory extends Node {
-  readonly id: string;
-  readonly #path: string;
-  readonly #name: string;
-  #file: MountedFile;
-  #owner: Owner;
-  readonly #parent: ConnectionsDirectory;
-  #connection: Connection | undefined;
-
-  constructor(ino: InodeNumber, id: string, { owner, file, path }: Issued, parent: ConnectionsDirectory) {
-    super(ino);
-    this.id = id;
-    this.#path = path;
-    this.#name = basename(path);
-    this.#file = file;
-    this.#owner = owner;
-    this.#parent = parent;
-  }
-
-  override get connection(): Connection | undefined {
-    return this.#connection;
-  }
-
-  /** Passes to another user; resolves when the kernel lets nobody else in. */
-  async ownedBy(owner: Owner): Promise<void> {
-    if (this.#owner.uid === owner.uid) return;
-    this.#owner = owner;
-    await this.#parent.options.attributesChanged(this.ino);
-  }
-
-  /** Is given out again: the kernel asks anew for a size that it does not have right. */
-  async refreshSize(): Promise<void> {
-    if ((await this.#connection?.sizeIsStale()) === true) await this.#parent.options.nameChanged(this.ino, this.#name);
-  }
-
-  override async attributes(): Promise<Attributes> {
-    return directoryAttributes(this.ino, this.#owner, 0o700, this.#parent.options.timeMs);
-  }
-
-  override async lookup(name: string): Promise<Node | { absentTtlMs: number }> {
-    if (name === this.#name) return (await this.#isThere()) ? this.#connected().database : { absentTtlMs: 0 };
-    if (this.#connection === undefined) return { absentTtlMs: 0 };
-    const sibling = await this.#connection.lookupSibling(name);
-    return typeof sibling === 'object' ? sibling : { absentTtlMs: TTL_LONG_MS };
-  }
-
-  override async entries(): Promise<DirectoryEntry[]> {
-    return [];
-  }
-
-  override async create(name: string): Promise<Created> {
-    if (this.#connection === undefined) throw new RequestError('EACCES');
-    return { node: await this.#connection.createSibling(name), policy: 'direct' };
-  }
-
-  override async unlink(name: string): Promise<void> {
-    if (this.#connection === undefined || name === this.#name) throw new RequestError('EACCES');
-    await this.#connection.unlinkSibling(name);
-  }
-
-  override forgotten(): void {
-    this.#connection?.forget();
-    this.#parent.drop(this.id);
-  }
-
-  /**
-   * Whether there is still a file for who resolved the name. One that was replaced before it was opened is no more, but
-   * the name never ceased to be there: the other file takes its place.
-   */
-  async #isThere(): Promise<boolean> {
-    if (this.#connection?.open === true || (await this.#file.relinked())) return true;
-    const file = await this.#parent.options.fileNamed(this.#path);
-    if (this.#file.linked) return true;
-    // The kernel may remember that there is no journal in here.
-    if (file === undefined || (await file.foreignJournal()) !== undefined) return false;
-    this.#connection?.forget();
-    this.#connection = undefined;
-    this.#file = file;
-    this.#parent.passTo(this.id, file);
-    return true;
-  }
-
-  #connected(): Connection {
-    if (this.#connection !== undefined) return this.#connection;
-    const parent = this.#parent;
-    this.#connection = new Connection({
-      ...parent.connectionOptions,
-      id: this.id,
-      file: this.#file,
-      path: this.#path,
-      name: this.#name,
-      owner: () => this.#owner,
-      opened: () => parent.opened(this.id, this.#file),
-      closed: () => parent.closed(this.id, this.#file),
-    });
-    return this.#connection;
-  }
-}
-
-/** A database in the root: the symlink that gives every opener a connection of its own. */
-export class DatabaseLink extends Node {
-  readonly file: MountedFile;
-  /** Of its mode; the rest stays. */
-  override readonly attrTtlMs = MODE_TTL_MS;
-  readonly #connections: ConnectionsDirectory;
-
-  constructor(ino: InodeNumber, file: MountedFile, connections: ConnectionsDirectory) {
-    super(ino);
-    this.file = file;
-    this.#connections = connections;
-  }
-
-  override async attributes(): Promise<Attributes> {
-    const { access, timeMs } = this.#connections.options;
-    const { name: path } = this.file;
-    const target = connectionsPath(path).length + ID_DIGITS + 2 + Buffer.byteLength(basename(path));
-    return {
-      ...directoryAttributes(this.ino, access, 0, timeMs),
-      size: target,
-      // The kernel does not look at it. rsync does, and would chmod what it has copied, which it does to no symlink.
-      mode: S_IFLNK | databaseMode(access, this.file.mode),
-      nlink: 1,
-    };
-  }
-
-  override async readlink(caller: Caller): Promise<string> {
-    this.#connections.linkReads.read(this.ino, caller.pid);
-    return this.#connections.issue(this.file, caller);
   }
 }

@@ -5,7 +5,7 @@
 import type { Request } from '../native/binding.js';
 import { overlaps, PENDING_BYTE, RESERVED_BYTE, SHARED_FIRST, SHARED_LAST } from '../sqlite/lock-bytes.js';
 import { isFinalisingWrite } from '../sqlite/rollback-journal.js';
-import { Database } from './connection.js';
+import { Database } from './database.js';
 import type { Node } from './node.js';
 import { PrivateFile } from './private-file.js';
 

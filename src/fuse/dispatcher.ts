@@ -16,7 +16,7 @@ import {
   type Session,
 } from '../native/binding.js';
 import type { MountObserver } from '../observers.js';
-import { Database } from './connection.js';
+import { Database } from './database.js';
 import { DatabaseDirectory } from './database-directory.js';
 import { describe } from './describe.js';
 import { DyingCallers } from './dying-callers.js';

@@ -3,8 +3,9 @@
 // Some names are given once and stay; where a whole directory of databases is mounted, the others come and go.
 
 import type { DirectoryEntry } from '../native/binding.js';
-import { CONNECTIONS_DIRECTORY, DatabaseLink } from './connections-directory.js';
+import { CONNECTIONS_DIRECTORY } from './connections-directory.js';
 import { DatabaseDirectory, type DirectoryOptions } from './database-directory.js';
+import { DatabaseLink } from './database-link.js';
 import { RequestError } from './errno.js';
 import type { MountedFile } from './mounted-file.js';
 import { type Caller, type InodeNumber, type Named, type Node, S_IFLNK, S_IFREG } from './node.js';
