@@ -100,9 +100,10 @@ export class Catalog {
   /** @throws EEXIST, EINVAL, ENAMETOOLONG, EACCES */
   async makeDirectory(directory: string): Promise<void> {
     const path = directory.slice(0, -1);
-    this.#requireNamespaceOf(path);
+    const namespaceName = `${this.#requireNamespaceOf(path)}/`;
+    if (Buffer.byteLength(namespaceName) > NAMESPACE_NAME_BYTES_MAX) throw new RequestError('ENAMETOOLONG');
     if ((await this.find(path)) !== undefined || (await this.hasDirectory(directory))) throw new RequestError('EEXIST');
-    await this.#options.store.createNamespace(`${this.#options.prefix}${directory}`);
+    await this.#options.store.createNamespace(namespaceName);
   }
 
   /** @throws ENOENT, ENOTEMPTY */

@@ -232,6 +232,8 @@ class DescriptorOperations(Session):
         descriptor = self.any_descriptor()
         if descriptor is None or len(self.descriptors) >= OPENS_MAX:
             return
+        if descriptor.open.view.process is not None:
+            return
         self.note("dup", self.told(descriptor))
         got, local = self.both(descriptor, "dup")
         self.descriptor(descriptor.open, descriptor.process, got[1], local[1])
@@ -249,11 +251,11 @@ class DescriptorOperations(Session):
         if descriptor.open.count == 0:
             self.settled(descriptor.open.view.file, descriptor.process)
 
-    def closed(self, descriptor):
+    def closed(self, descriptor, deliberate=True):
         open_ = descriptor.open
         view = open_.view
         self.descriptors.remove(descriptor)
-        self.closes(view)
+        self.closes(view, deliberate)
         open_.count -= 1
         if open_.count > 0:
             return
@@ -269,7 +271,7 @@ class DescriptorOperations(Session):
         released = []
         for descriptor in sorted((d for d in self.descriptors if d.process == process), key=lambda d: d.mounted):
             os.close(descriptor.local)
-            self.closed(descriptor)
+            self.closed(descriptor, deliberate=False)
             released.append(descriptor.open.view.file)
         for file in released:
             self.settled(file, process)

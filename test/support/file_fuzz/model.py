@@ -3,14 +3,16 @@
 # - An existing file is opened as a view of its own, of the version that was newest then. Handles that read and write
 #   (without O_APPEND) a database, or an empty file, may move on to newer versions when they read; the others stay.
 # - Who creates a file has it as a plain inode, which its process shares among all its opens until the last is closed.
+#   One that has closed one of two duplicates (dup) is shown the symlink: creators do not dup here.
 # - What a view writes is seen in that view at once, and by others from the next close(2) or fsync in it: then it is a
 #   version. A rename commits what the creator has written. One view at a time has uncommitted bytes; another that comes
 #   to write gets EBUSY (after --writer-wait).
 # - A handle that can read writes on top of what it reads; when somebody else has committed meanwhile, its fsync and
 #   close are EIO and its bytes are given up. A handle that only writes begins with the newest version.
 # - What begins as an SQLite database is committed when its size is what page 1 states: fsync is EIO before that, and
-#   close gives the rest up. A database that becomes something else is committed when the last writer is gone.
-# - Names that SQLite or the mount give a meaning to cannot be created (REFUSED); directories, links and exchanges
+#   close gives the rest up, but of a new file that was not left by a process that was killed. A database that becomes
+#   something else is committed when the last writer is gone.
+# - Names that SQLite or the mount give a meaning to cannot be created (REFUSED); links and exchanges
 #   neither. Mode and times are taken and not kept.
 #
 # All else is compared with a local directory: each view has a local file of its own there, and the names lie in another.

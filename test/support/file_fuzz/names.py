@@ -2,7 +2,7 @@
 import os
 
 import system
-from model import Descriptor, File, Open, View, classify, refused
+from model import NAME_BYTES_MAX, Descriptor, File, Open, View, classify, refused
 from session import OPENS_MAX, REFUSED, Session
 
 
@@ -90,7 +90,9 @@ class NameOperations(Session):
         old = self.chosen(sorted(self.files)) if self.files else None
         self.note("never", process, repr(name), repr(old))
         error = ("error", "EEXIST" if name in self.files else "EPERM")
-        if name not in self.files and not name.endswith("-journal"):
+        if name not in self.files and len(os.fsencode(name)) == NAME_BYTES_MAX:
+            self.expect("mkdir", call("mkdir", self.at(name)), ("error", "ENAMETOOLONG"))
+        elif name not in self.files and not name.endswith("-journal"):
             self.expect("mkdir", call("mkdir", self.at(name)), ("ok", None))
             self.expect("mkdir again", call("mkdir", self.at(name)), ("error", "EEXIST"))
             if old is not None:

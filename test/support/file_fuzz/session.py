@@ -144,20 +144,20 @@ class Session:
             with open(self.locally(file.name), "wb") as local:
                 local.write(file.versions[-1])
 
-    def closes(self, view):
-        """After close(2) of a descriptor of the view."""
+    def closes(self, view, deliberate=True):
+        """After close(2) of a descriptor of the view; deliberate: not that of a process that was killed."""
         if view.on_purpose and view.file.name is not None:
             view.file.made = True
-        self.flushed(view)
+        self.flushed(view, deliberate)
 
-    def flushed(self, view):
+    def flushed(self, view, deliberate=True):
         """What may be a version is committed."""
         if not view.dirty:
             return
         content, before = view.content(), view.file.versions[view.base]
         kind = classify(content)
-        created = before == b"" and content != b""
-        if created or kind == "whole" or (kind == "foreign" and self.begun(content, before)) or longer(content, before):
+        left = deliberate and ((before == b"" and content != b"") or longer(content, before))
+        if left or kind == "whole" or (kind == "foreign" and self.begun(content, before)):
             self.commit(view)
 
     @staticmethod
