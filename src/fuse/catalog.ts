@@ -92,7 +92,8 @@ export class Catalog {
   /** Whether a directory is there. */
   async hasDirectory(directory: string): Promise<boolean> {
     const { store, prefix } = this.#options;
-    if (prefix === undefined) return false;
+    // SQLite asks for -wal at each transaction.
+    if (prefix === undefined || !isPath(directory.slice(0, -1))) return false;
     for (const path of this.#unmade.keys()) if (path.startsWith(directory)) return true;
     return store.hasNamespaces(`${prefix}${directory}`);
   }
@@ -215,13 +216,8 @@ export class Catalog {
 
   async #stat(namespaceName: string): Promise<NamespaceInfo | undefined> {
     const { store, admits } = this.#options;
-    try {
-      const info = await store.statNamespace(namespaceName);
-      return (await admits(info)) ? info : undefined;
-    } catch (error) {
-      if (isMvfuseError(error, 'NOT_FOUND') || isMvfuseError(error, 'INVALID_ARGUMENT')) return undefined;
-      throw error;
-    }
+    const info = await store.findNamespace(namespaceName);
+    return info !== undefined && (await admits(info)) ? info : undefined;
   }
 
   #namespaceOf(name: string): string | undefined {
@@ -230,7 +226,7 @@ export class Catalog {
       const database = namespaceOfFixed(name.slice(0, -JOURNAL_SUFFIX.length));
       if (database !== undefined) return `${database}${JOURNAL_SUFFIX}`;
     }
-    return prefix === undefined || !name.split('/').every(isFileName) ? undefined : `${prefix}${name}`;
+    return prefix === undefined || !isPath(name) ? undefined : `${prefix}${name}`;
   }
 
   #requireNamespaceOf(name: string): string {
@@ -245,6 +241,10 @@ export class Catalog {
     }
     return namespaceName;
   }
+}
+
+function isPath(path: string): boolean {
+  return path.split('/').every(isFileName);
 }
 
 /** Whether a file or directory may have that name: SQLite and the mount give a meaning to some. */

@@ -38,6 +38,10 @@ export function connectionsPath(path: string): string {
   return '../'.repeat(path.split('/').length - 1) + CONNECTIONS_DIRECTORY;
 }
 
+function targetOf(path: string, id: string): string {
+  return `${connectionsPath(path)}/${id}/${basename(path)}`;
+}
+
 export interface ConnectionsOptions {
   readonly ino: InodeNumber;
   readonly access: Access;
@@ -118,24 +122,26 @@ export class ConnectionsDirectory extends Node {
   /** The target of the database's symlink for this caller. */
   async issue(file: MountedFile, caller: Caller): Promise<string> {
     const { pid, uid, gid } = caller;
+    const keyOf = (path: string): string => `${pid} ${uid} ${path}`;
+    const before = this.#unopened.get(keyOf(file.name));
+    if (before?.file === file) return targetOf(file.name, before.id);
     const isFresh = (await file.foreignJournal()) !== undefined;
     const { name: path } = file;
-    const key = `${pid} ${uid} ${path}`;
-    const unopened = this.#unopened.get(key);
-    if (unopened !== undefined && unopened.file !== file) this.#takeBack(key, unopened);
-    let id = unopened?.file === file ? unopened.id : undefined;
-    if (id === undefined) {
-      const issued = { owner: { uid, gid }, file, path };
-      // The kernel remembers that there was no journal in those that were used before.
-      if (!isFresh) id = this.#reuse(uid, file) ?? this.#reuseOfGone(uid, file) ?? this.#takeOver(issued);
-      id ??= this.#newId(issued);
-      this.#unopened.set(key, { id, pid, file });
-      this.#boundUnopened();
-      const directory = this.#directories.get(id);
-      await directory?.ownedBy(issued.owner);
-      await directory?.refreshSize();
-    }
-    return `${connectionsPath(path)}/${id}/${basename(path)}`;
+    const key = keyOf(path);
+    const other = this.#unopened.get(key);
+    if (other !== undefined) this.#takeBack(key, other);
+    const issued = { owner: { uid, gid }, file, path };
+    // The kernel remembers that there was no journal in those that were used before.
+    const used = isFresh
+      ? undefined
+      : (this.#reuse(uid, file) ?? this.#reuseOfGone(uid, file) ?? this.#takeOver(issued));
+    const id = used ?? this.#newId(issued);
+    this.#unopened.set(key, { id, pid, file });
+    this.#boundUnopened();
+    const directory = this.#directories.get(id);
+    await directory?.ownedBy(issued.owner);
+    await directory?.refreshSize();
+    return targetOf(path, id);
   }
 
   /** The plain file of who creates it. */
@@ -183,11 +189,6 @@ export class ConnectionsDirectory extends Node {
     const closed = this.#closed.get(file) ?? new Set<string>();
     closed.delete(id);
     this.#closed.set(file, closed.add(id));
-  }
-
-  /** What `.c/<id>` is for. */
-  issued(id: string): Issued | undefined {
-    return this.#issued.get(id);
   }
 
   /** The file to whose connection a symlink leads. */

@@ -130,8 +130,8 @@ export class DatabaseDirectory extends Node {
       file.log.warn('not removed: only its symlink was copied elsewhere, as mv does; cp copies the file');
       throw new RequestError('EBUSY');
     }
-    // A hot journal that was put beside the database that this process created.
-    await creator?.transaction.journalFinalised(true);
+    // A hot journal that was put beside the database that this process created: it has rolled back with it.
+    if ((await creator?.file.foreignJournal()) !== undefined) await creator!.transaction.journalFinalised(true);
     await catalog.remove(file);
   }
 

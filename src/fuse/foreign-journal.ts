@@ -8,7 +8,7 @@
 import { isMvfuseError } from '../errors.js';
 import { beginsJournal, JOURNAL_MAGIC_BYTES } from '../sqlite/rollback-journal.js';
 import type { PageStore } from '../store/page-store.js';
-import type { NamespaceId, NamespaceInfo } from '../store/types.js';
+import type { NamespaceId } from '../store/types.js';
 import { DatabaseVersion } from './database-version.js';
 import type { Base } from './overlay.js';
 
@@ -25,7 +25,7 @@ export interface ForeignJournal {
 /** The journal that lies beside a namespace; undefined where there is none, or no hot one. */
 export async function findForeignJournal(store: PageStore, namespaceName: string): Promise<ForeignJournal | undefined> {
   const name = `${namespaceName}${JOURNAL_SUFFIX}`;
-  const found = await namespaceNamed(store, name);
+  const found = await store.findNamespace(name);
   if (found === undefined) return undefined;
   const { id, head } = found;
   const version = DatabaseVersion.shown(store, id, head);
@@ -38,15 +38,6 @@ export async function findForeignJournal(store: PageStore, namespaceName: string
     identity: `${id}@${head.version}`,
     drop: () => drop(store, name, id),
   };
-}
-
-async function namespaceNamed(store: PageStore, name: string): Promise<NamespaceInfo | undefined> {
-  try {
-    return await store.statNamespace(name);
-  } catch (error) {
-    if (isMvfuseError(error, 'NOT_FOUND') || isMvfuseError(error, 'INVALID_ARGUMENT')) return undefined;
-    throw error;
-  }
 }
 
 async function drop(store: PageStore, name: string, expected: NamespaceId): Promise<void> {

@@ -213,6 +213,16 @@ export class PageStore {
     return this.#engine.read((transaction) => readInfo(transaction, namespace));
   }
 
+  /** Undefined where there is none, or cannot be one of such a name. */
+  async findNamespace(name: string): Promise<NamespaceInfo | undefined> {
+    try {
+      return await statNamespace(this.#engine, name);
+    } catch (error) {
+      if (isMvfuseError(error, 'NOT_FOUND') || isMvfuseError(error, 'INVALID_ARGUMENT')) return undefined;
+      throw error;
+    }
+  }
+
   /** Whether there is one whose name begins with `prefix`. */
   hasNamespaces(prefix: string): Promise<boolean> {
     return hasNamespaces(this.#engine, prefix);
