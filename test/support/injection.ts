@@ -96,8 +96,7 @@ export class InjectionLedger {
     succeed(await this.#writer.steps([body]));
 
     if (fault.nth === 0) await this.#mount.failCommit(fault.errno === ENOSPC ? 'NO_SPACE' : 'STORE_FAILED');
-    else if (fault.next === undefined) await this.#mount.inject(undefined, fault.nth, fault.errno);
-    else await this.#mount.injectTwice(fault.nth, fault.errno, fault.next.nth, fault.next.errno);
+    else await this.#mount.inject(labels[fault.nth - 1], ordinal(labels, fault.nth), fault.errno, fault.next);
     const [answer, rollback, seen] = await this.#writer.steps([commit, { op: 'rollback' }, read]);
     await this.#mount.clear();
     const expected = fault.nth === 0 ? 'commit' : labels[fault.nth - 1];
@@ -232,6 +231,11 @@ export class InjectionLedger {
 }
 
 const read: Step = { op: 'exec', sql: LEDGER_READ };
+
+/** Which of its kind a request is, from 1: attributes that the kernel asks for once more, or once less, move no other request. */
+function ordinal(labels: readonly string[], nth: number): number {
+  return labels.slice(0, nth).filter((label) => label === labels[nth - 1]).length;
+}
 
 function said(answer: Answer): string {
   return answer.error === undefined ? JSON.stringify(answer.value) : `${answer.error} (${answer.message})`;

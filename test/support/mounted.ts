@@ -171,16 +171,18 @@ export class FaultMount extends TestMount {
     return mount;
   }
 
-  /** Answers the nth request with that label (any label when undefined) with an errno, once. */
-  async inject(label: string | undefined, nth: number, errno: number): Promise<void> {
+  /**
+   * Answers the nth request with that label (any label when undefined) with an errno, once; with `next`, also the nth of any
+   * label after it.
+   */
+  async inject(
+    label: string | undefined,
+    nth: number,
+    errno: number,
+    next?: { readonly nth: number; readonly errno: number },
+  ): Promise<void> {
     this.#forgetHits();
-    await this.#command({ type: 'rule', label, nth, errno });
-  }
-
-  /** Two errors: the nth request from now, and the mth request after it. */
-  async injectTwice(nth: number, errno: number, mth: number, thenErrno: number): Promise<void> {
-    this.#forgetHits();
-    await this.#command({ type: 'rule', nth, errno, next: { nth: mth, errno: thenErrno } });
+    await this.#command({ type: 'rule', label, nth, errno, next });
   }
 
   /** Lets the store's next commit fail, once, whoever asks for it; `hit` then says 'commit'. */
