@@ -45,6 +45,41 @@ def digest(connection, schema):
     return content
 
 
+def content_of(path):
+    """What lies at a path: a directory, or a file with its bytes behind SQLite's header, and what SQLite reads there."""
+    if os.path.isdir(path):
+        return "directory"
+    with open(path, "rb") as file:
+        content = file.read()
+    if not content:
+        return "empty"
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        shown = digest(connection, "main")
+    finally:
+        connection.close()
+    text = json.dumps([hashlib.sha256(content[100:]).hexdigest(), shown], sort_keys=True)
+    sound = "" if shown["integrity"] == ["ok"] else " not sound: %r" % shown["integrity"][:3]
+    mode = os.stat(path).st_mode & 0o777
+    return "%d bytes, %o, %s%s" % (len(content), mode, hashlib.sha256(text.encode()).hexdigest()[:16], sound)
+
+
+def tree(directory, prefix, names):
+    """By name without the prefix: what lies in a directory, and in those of it. What is listed is there, and nothing else is."""
+    listed = set()
+    for name in os.listdir(directory):
+        if name.startswith(prefix):
+            listed.add(name)
+            path = os.path.join(directory, name)
+            if os.path.isdir(path):
+                listed.update("%s/%s" % (name, below) for below in os.listdir(path))
+    content = {name[len(prefix):]: content_of(os.path.join(directory, name)) for name in sorted(listed)}
+    for name in names:
+        if name not in content and os.path.lexists(os.path.join(directory, prefix + name)):
+            content[name] = "not listed"
+    return content
+
+
 def run(command):
     op = command["op"]
     name = command.get("c", 0)
@@ -90,6 +125,8 @@ def run(command):
         for sql in command["sql"]:
             connections[name].execute(sql).fetchall()
         return None
+    if op == "tree":
+        return tree(command["directory"], command["prefix"], command["names"])
     if op == "fork":
         # A child that closes the descriptors that it inherited, and ends without SQLite's knowledge.
         child = os.fork()

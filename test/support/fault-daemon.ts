@@ -97,6 +97,9 @@ function obey(command: FaultCommand): void {
     case 'store-fault':
       storeFaults.start(command.access, namespaceIds.get(command.namespace)!, command.fault);
       break;
+    case 'fail-transaction':
+      storeFaults.failTransaction(command.nth, command.code);
+      break;
     case 'release':
       released?.(command.errno);
       released = undefined;

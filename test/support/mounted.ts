@@ -39,6 +39,7 @@ export type FaultCommand =
       readonly access: StoreAccess;
       readonly fault: StoreFault;
     }
+  | { readonly type: 'fail-transaction'; readonly nth: number; readonly code: ErrorCode }
   | { readonly type: 'release'; readonly errno?: number | undefined };
 
 export type FaultReply =
@@ -195,6 +196,12 @@ export class FaultMount extends TestMount {
   async failStore(namespace: string, access: StoreAccess, fault: StoreFault): Promise<void> {
     this.#forgetHits();
     await this.#command({ type: 'store-fault', namespace, access, fault });
+  }
+
+  /** Lets the store's nth transaction from now on fail, once, whatever it is for; `hit` then says 'transaction'. */
+  async failTransaction(nth: number, code: ErrorCode): Promise<void> {
+    this.#forgetHits();
+    await this.#command({ type: 'fail-transaction', nth, code });
   }
 
   /** Holds the nth request with that label; `hit` tells when it came, `release` lets it go on. */

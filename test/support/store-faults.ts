@@ -1,6 +1,6 @@
 // An engine below a store whose reads or commits of single namespaces fail, are slow, or hang until told to go on.
 
-import { MvfuseError } from '../../src/errors.js';
+import { type ErrorCode, MvfuseError } from '../../src/errors.js';
 import type { Engine, ReadTransaction, Transaction } from '../../src/kv/engine.js';
 import { headKey, metaKey } from '../../src/store/keys.js';
 import type { NamespaceId } from '../../src/store/types.js';
@@ -20,11 +20,17 @@ interface Rule {
 
 export class StoreFaults {
   #rules: Rule[] = [];
-  readonly #met: (access: StoreAccess) => void;
+  #transactionFails: { left: number; readonly code: ErrorCode } | undefined;
+  readonly #met: (access: StoreAccess | 'transaction') => void;
 
   /** @param met called when an access meets a fault */
-  constructor(met: (access: StoreAccess) => void) {
+  constructor(met: (access: StoreAccess | 'transaction') => void) {
     this.#met = met;
+  }
+
+  /** Fails the nth transaction from now on, of those that read alone, too, once; its body runs, and nothing of it stays. */
+  failTransaction(nth: number, code: ErrorCode): void {
+    this.#transactionFails = { left: nth, code };
   }
 
   start(access: StoreAccess, namespace: NamespaceId, fault: StoreFault): void {
@@ -37,17 +43,40 @@ export class StoreFaults {
 
   /** Ends all faults; what hung goes on. */
   end(): void {
+    this.#transactionFails = undefined;
     for (const { end } of this.#rules.splice(0)) end();
   }
 
   wrap(engine: Engine): Engine {
     const wrapped: Engine = {
-      read: (body) => engine.read((transaction) => body(this.#during('reads', transaction))),
-      transact: (body) => engine.transact((transaction) => body(this.#writing(transaction))),
+      read: (body, options) =>
+        engine.read(
+          this.#counted((transaction) => body(this.#during('reads', transaction))),
+          options,
+        ),
+      transact: (body, options) =>
+        engine.transact(
+          this.#counted((transaction) => body(this.#writing(transaction))),
+          options,
+        ),
       watch: (key, value, signal) => engine.watch(key, value, signal),
       close: () => engine.close(),
     };
     return wrapped;
+  }
+
+  #counted<T extends ReadTransaction, R>(body: (transaction: T) => Promise<R>): (transaction: T) => Promise<R> {
+    const fails = this.#transactionFails;
+    if (fails === undefined) return body;
+    fails.left -= 1;
+    if (fails.left > 0) return body;
+    this.#transactionFails = undefined;
+    return async (transaction) => {
+      this.#met('transaction');
+      // One that finds nothing throws by itself.
+      await body(transaction).catch(() => undefined);
+      throw new MvfuseError(fails.code, 'injected');
+    };
   }
 
   #during(access: StoreAccess, transaction: ReadTransaction): ReadTransaction {
