@@ -10,8 +10,9 @@ import { faultsAt, NameInjection } from '../support/name-injection.js';
 import { NAME_OPERATIONS } from '../support/name-operations.js';
 
 const OPTIONS = { namespaces: '*', logLevel: 'silent' };
-/** Normally every third fault of each operation. */
-const STRIDE = LONG ? 1 : 3;
+/** Normally some of each operation. */
+const REQUESTS = LONG ? Number.POSITIVE_INFINITY : 4;
+const TRANSACTION_STRIDE = LONG ? 1 : 5;
 const TRANSACTIONS_MAX = 100;
 
 const clients = [new Client(), new Client()] as const;
@@ -34,7 +35,10 @@ for (const [index, operation] of NAME_OPERATIONS.entries()) {
     injection.outcomes.clear();
     const failures: string[] = [];
     const labels = await injection.trace(operation);
-    const faults = faultsAt(labels).filter((_, at) => (at + index) % STRIDE === 0);
+    const all = faultsAt(labels);
+    const stride = Math.ceil(all.length / REQUESTS);
+    // From the end: there is the request that changes the name.
+    const faults = all.filter((_, at) => (all.length - 1 - at) % stride === 0);
     let met = 0;
     for (const fault of faults) {
       const result = await injection.inject(operation, fault);
@@ -43,7 +47,8 @@ for (const [index, operation] of NAME_OPERATIONS.entries()) {
     }
     assert.ok(met > faults.length / 2, `${met} of ${faults.length} requests came again: ${labels.join(' ')}`);
     let transactions = 0;
-    for (let transaction = 1; transaction <= TRANSACTIONS_MAX; transaction += 1) {
+    const first = 1 + (index % TRANSACTION_STRIDE);
+    for (let transaction = first; transaction <= TRANSACTIONS_MAX; transaction += TRANSACTION_STRIDE) {
       const code = (transaction + index) % 2 === 0 ? 'STORE_FAILED' : 'NO_SPACE';
       const result = await injection.inject(operation, { transaction, code });
       if (result.failure !== undefined) failures.push(result.failure);

@@ -1,6 +1,7 @@
 # One of several processes at work on the databases of a mounted directory: transactions and reads, while it and the others
-# create, replace, rename and remove them. `work DIRECTORY LOG NUMBER SEED` runs until it is killed; `check DIRECTORY LOG...`
-# looks at everything once and prints what it saw.
+# create, replace, rename and remove them. `work DIRECTORY LOG NUMBER SEED PAUSE` runs until it is killed, with a pause in
+# seconds between its steps; `check DIRECTORY LOG...` looks at everything once and prints what it saw. `read PATH PAUSE` goes on
+# reading a database, whatever it holds: each snapshot is sound and stays as it is.
 #
 # Every database has a uid, accounts that always add up to SUM, and a ledger with a row of each transaction, whose number
 # is in `meta`, too. Before a transaction is committed it is in the process's log as "try", afterwards as "ack".
@@ -8,12 +9,15 @@ import os
 import random
 import sqlite3
 import sys
+import time
 import uuid
 
 ACCOUNTS = 40
 SUM = ACCOUNTS * 100
 STABLE = ["stable0", "stable1"]
 CHURN = ["churn0", "churn1", "churn2"]
+# All that these processes make; others may be in the same directory.
+OWN = ("stable", "churn", "new-", "copy-")
 SCHEMA = [
     "CREATE TABLE meta(uid TEXT, count INTEGER)",
     "CREATE TABLE account(id INTEGER PRIMARY KEY, uid TEXT, balance INTEGER, pad TEXT)",
@@ -67,10 +71,11 @@ def verify(connection, what):
 
 
 class Worker:
-    def __init__(self, directory, log, number, seed):
+    def __init__(self, directory, log, number, seed, pause):
         self.directory = directory
         self.log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self.number = number
+        self.pause = pause
         self.random = random.Random(seed)
         self.last = 0
         self.connections = {}
@@ -217,6 +222,29 @@ class Worker:
         print("ready", flush=True)
         while True:
             self.step()
+            time.sleep(self.pause)
+
+
+def summary(connection):
+    """What one snapshot holds, roughly."""
+    rows = connection.execute("SELECT name, type FROM sqlite_schema ORDER BY name").fetchall()
+    tables = [name for name, kind in rows if kind == "table"]
+    return rows, [connection.execute('SELECT count(*) FROM "%s"' % name).fetchone() for name in tables]
+
+
+def read(path, pause):
+    print("ready", flush=True)
+    while True:
+        connection = sqlite3.connect("file:%s?mode=ro" % path, uri=True, isolation_level=None, timeout=0)
+        for _ in range(10):
+            connection.execute("BEGIN")
+            first = summary(connection)
+            integrity = connection.execute("PRAGMA integrity_check").fetchall()
+            time.sleep(pause)
+            if integrity != [("ok",)] or summary(connection) != first:
+                raise Violation("a snapshot of %s: %r" % (path, integrity[:3]))
+            connection.execute("COMMIT")
+        connection.close()
 
 
 def check(directory, logs):
@@ -231,6 +259,8 @@ def check(directory, logs):
     uids = {}
     total = 0
     for name in sorted(os.listdir(directory)):
+        if not name.startswith(OWN):
+            continue
         if name.endswith("-journal"):
             raise Violation("a journal is left: %s" % name)
         connection = connect(os.path.join(directory, name))
@@ -262,9 +292,11 @@ def main():
     try:
         if sys.argv[1] == "check":
             check(sys.argv[2], sys.argv[3:])
+        elif sys.argv[1] == "read":
+            read(sys.argv[2], float(sys.argv[3]))
         else:
-            directory, log, number, seed = sys.argv[2:6]
-            Worker(directory, log, int(number), int(seed)).run()
+            directory, log, number, seed, pause = sys.argv[2:7]
+            Worker(directory, log, int(number), int(seed), float(pause)).run()
     except Violation as violation:
         print("VIOLATION %s" % violation, file=sys.stderr)
         sys.exit(1)

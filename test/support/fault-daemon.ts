@@ -40,6 +40,8 @@ const [mountpoint = '', url = '', mappings = '', level = 'warn', memoryBytes = '
   process.argv.slice(2);
 
 let trace: string[] | undefined;
+/** Of the thread that traces and rules concern; undefined: of all. */
+let onlyPid: number | undefined;
 let commitFails: ErrorCode | undefined;
 let rule: Rule | undefined;
 let released: ((errno: number | undefined) => void) | undefined;
@@ -48,7 +50,8 @@ function send(reply: FaultReply): void {
   process.send!(reply);
 }
 
-async function intercept(label: string): Promise<number | undefined> {
+async function intercept(label: string, { pid }: { pid: number }): Promise<number | undefined> {
+  if (onlyPid !== undefined && pid !== onlyPid) return undefined;
   trace?.push(label);
   if (rule === undefined || (rule.label !== undefined && rule.label !== label)) return undefined;
   rule.left -= 1;
@@ -96,6 +99,9 @@ function obey(command: FaultCommand): void {
       break;
     case 'store-fault':
       storeFaults.start(command.access, namespaceIds.get(command.namespace)!, command.fault);
+      break;
+    case 'only':
+      onlyPid = command.pid;
       break;
     case 'fail-transaction':
       storeFaults.failTransaction(command.nth, command.code);

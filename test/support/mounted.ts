@@ -39,6 +39,7 @@ export type FaultCommand =
       readonly access: StoreAccess;
       readonly fault: StoreFault;
     }
+  | { readonly type: 'only'; readonly pid: number | undefined }
   | { readonly type: 'fail-transaction'; readonly nth: number; readonly code: ErrorCode }
   | { readonly type: 'release'; readonly errno?: number | undefined };
 
@@ -196,6 +197,14 @@ export class FaultMount extends TestMount {
   async failStore(namespace: string, access: StoreAccess, fault: StoreFault): Promise<void> {
     this.#forgetHits();
     await this.#command({ type: 'store-fault', namespace, access, fault });
+  }
+
+  /**
+   * From now on traces and rules are about the requests of one thread: others may be at work. RELEASE, for which nobody waits, is
+   * no thread's.
+   */
+  async only(pid: number | undefined): Promise<void> {
+    await this.#command({ type: 'only', pid });
   }
 
   /** Lets the store's nth transaction from now on fail, once, whatever it is for; `hit` then says 'transaction'. */
