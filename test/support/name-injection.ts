@@ -106,17 +106,18 @@ export class NameInjection {
   async goOn(mount: FaultMount): Promise<string[]> {
     this.#mount = mount;
     const failures: string[] = [];
+    const trees = await this.#trees();
     for (const [index, left] of this.#left.entries()) {
       const { prefix, operation, tree, again } = left;
       try {
         // An empty file to which nothing was committed was one of that daemon.
-        const shown = await this.#tree(prefix);
+        const shown = trees.get(prefix) ?? {};
         for (const name of NAMES) {
           const lost = again && tree[name] === 'empty' && shown[name] === undefined;
           if (!lost) assert.equal(shown[name], tree[name], `${name} under the next daemon`);
         }
         if (again) await this.#again(operation, prefix);
-        this.#left[index] = { prefix, operation, tree: await this.#tree(prefix), again: false };
+        this.#left[index] = { prefix, operation, tree: again ? this.#of(operation).after : shown, again: false };
       } catch (error) {
         failures.push(`${operation.title}, ${prefix}: ${(error as Error).message}`);
       }
@@ -190,6 +191,20 @@ export class NameInjection {
     const [answer] = await this.#client.steps([{ op: 'tree', ...where, names: NAMES }]);
     assert.equal(answer!.error, undefined, `${answer!.error}: ${answer!.message}`);
     return answer!.value as Tree;
+  }
+
+  /** Of all that was done so far, by prefix: a directory is listed once. */
+  async #trees(): Promise<Map<string, Tree>> {
+    const trees = new Map<string, Record<string, string>>();
+    for (const directory of new Set(this.#directories.values())) {
+      const all = await this.#tree(`${directory}r`);
+      for (const [name, content] of Object.entries(all)) {
+        const [count = '', ...rest] = name.split('-');
+        const prefix = `${directory}r${count}-`;
+        trees.set(prefix, { ...trees.get(prefix), [rest.join('-')]: content });
+      }
+    }
+    return trees;
   }
 
   /** Who has it open sees what it saw, whatever became of the name; and writes if nothing did. */
