@@ -9,9 +9,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { withService } from '../../src/cli/store-access.js';
-import { Client, type Digest } from '../support/client.js';
+import { Client, type Digest, run } from '../support/client.js';
 import { BLOCK_STEPS, Differential } from '../support/differential.js';
 import { PAGE_BYTES } from '../support/differential-episodes.js';
+import { DirectoryLoad } from '../support/directory-load.js';
 import { LONG } from '../support/injection-run.js';
 import { JOURNAL_MODES, type JournalMode } from '../support/lockstep.js';
 import { FaultMount } from '../support/mounted.js';
@@ -20,6 +21,8 @@ import { Twins } from '../support/twins.js';
 
 const STEPS = 500;
 const LONG_STEPS = 20_000;
+/** Steps take longer there. */
+const CROWDED_STEPS = LONG ? 3_000 : 200;
 const CHECKED_VERSIONS_MAX = 10;
 /** Small, so that large transactions leave the daemon's memory too. */
 const DIRTY_MEMORY_BYTES = 64 * 1024;
@@ -30,39 +33,67 @@ const steps = LONG ? LONG_STEPS : STEPS;
 // Each waits for round trips and syncs most of the time.
 describe(`${steps} steps`, { concurrency: 3 }, () => {
   for (const mode of JOURNAL_MODES) {
-    for (const pageBytes of PAGE_BYTES) test(`${mode}, pages of ${pageBytes}`, () => compare(mode, pageBytes));
+    for (const pageBytes of PAGE_BYTES) test(`${mode}, pages of ${pageBytes}`, () => compare(mode, pageBytes, steps));
   }
-  // Two of the three connections are in the process that creates the databases in a mounted directory.
   for (const mode of LONG ? JOURNAL_MODES : JOURNAL_MODES.slice(0, 1)) {
-    test(`${mode}, by the creator`, () => compare(mode, PAGE_BYTES[0]!, '*'));
+    test(`${mode}, by the creator`, () => compare(mode, PAGE_BYTES[0]!, steps, { created: true, others: 0 }));
   }
 });
 
-async function compare(mode: JournalMode, pageBytes: number, namespaces = 'mydb=test,other=other'): Promise<void> {
+describe(`${CROWDED_STEPS} steps among eight processes`, () => {
+  for (const mode of LONG ? JOURNAL_MODES : JOURNAL_MODES.slice(1, 2)) {
+    for (const created of [true, false]) {
+      const title = `${mode}, by ${created ? 'the creator' : 'others than the creator'}`;
+      test(title, () => compare(mode, PAGE_BYTES[1]!, CROWDED_STEPS, { created, others: 5 }));
+    }
+  }
+});
+
+/** Of a mounted directory of databases. */
+interface Way {
+  /** Two of the three connections are in the process that creates the databases. */
+  readonly created: boolean;
+  /** Processes besides that work in the same directory, one of them reading the same database. */
+  readonly others: number;
+}
+
+async function compare(mode: JournalMode, pageBytes: number, steps: number, way?: Way): Promise<void> {
+  const namespaces = way === undefined ? 'mydb=test,other=other' : '*';
   const mount = await FaultMount.startFaulty({ namespaces }, DIRTY_MEMORY_BYTES);
+  const load = way === undefined || way.others === 0 ? undefined : new DirectoryLoad(mount, seed);
   const local = mkdtempSync(join(tmpdir(), 'mvfuse-plain-'));
   const label = `MVFUSE_TEST_SEED=${seed}, ${mode}, pages of ${pageBytes}`;
   const plain = { main: join(local, 'mydb'), aux: join(local, 'other') };
   const twins = new Twins(label, { main: mount.path('mydb'), aux: mount.path('other') }, plain, local);
   try {
+    if (way?.created === false) {
+      const { status, stderr } = await run('touch', [mount.path('mydb'), mount.path('other')]);
+      assert.equal(status, 0, stderr);
+    }
+    await load?.start(way!.others - 1);
     await twins.open();
     const random = seededRandom(seed + pageBytes + JOURNAL_MODES.indexOf(mode));
     const differential = new Differential(twins, mount, random, mode, pageBytes);
     await differential.prepare();
-    const versions = new Versions(mount, namespaces === '*' ? 'mydb' : 'test');
+    await load?.read(mount.path('mydb'));
+    const versions = new Versions(mount, way === undefined ? 'test' : 'mydb');
     for (let done = 0; done < steps; done += BLOCK_STEPS) {
       const before = { ...differential.counts };
       await differential.block();
       for (const [what, count] of Object.entries(differential.counts)) {
         assert.ok(count > before[what as keyof typeof before], `no ${what} in steps ${done}-${done + BLOCK_STEPS}`);
       }
+      load?.check();
       await versions.check(await sameDigests(twins, mount, plain), randomInteger(random, 0, 2 ** 31));
     }
+    await load?.kill();
+    await load?.verify();
   } catch (error) {
     throw error instanceof Error && error.message.includes(label)
       ? error
       : twins.failure(String((error as Error).stack));
   } finally {
+    await load?.kill();
     await twins.end();
     await mount.remove();
     rmSync(local, { recursive: true, force: true });

@@ -38,6 +38,7 @@ export class Episodes {
     const { sql, twins } = this.#lockstep;
     const connection = this.#lockstep.anyConnection();
     await this.#beginLarge(connection);
+    await this.#mount.only(this.#pidOf(connection));
     await this.#mount.startTrace();
     await this.#exec(connection, this.#largeInsert());
     const trace = await this.#mount.stopTrace();
@@ -108,6 +109,7 @@ export class Episodes {
     for (const table of ['t1', 'w0', ...(failure.bothDatabases ? ['aux.u0'] : [])]) await exec(sql.insert(table, true));
 
     twins.note(`inject ${failure.errno} at ${failure.label} ${failure.nth}, synchronous=${connection.synchronous}`);
+    await this.#mount.only(this.#pidOf(connection));
     await this.#mount.inject(failure.label, failure.nth, failure.errno);
     const outcome = await twins.only('mounted', id, failure.spills ? this.#largeInsert() : 'COMMIT');
     await this.#mount.clear();
@@ -142,6 +144,11 @@ export class Episodes {
 
   #mountedInTransaction({ id }: Connection): Promise<boolean> {
     return this.#lockstep.twins.mounted.client(id).inTransaction(id);
+  }
+
+  /** Others may work on the same mount. */
+  #pidOf({ id }: Connection): number | undefined {
+    return this.#lockstep.twins.mounted.client(id).child.pid;
   }
 
   #exec(connection: Connection, sql: string): Promise<Outcome> {

@@ -77,6 +77,11 @@ export class DirectoryLoad {
     await reader.ready();
   }
 
+  /** Kills the one that was started last. */
+  async endLast(): Promise<void> {
+    await this.workers.pop()?.kill();
+  }
+
   /** Kills one, and starts another in its place. */
   async replace(index: number): Promise<void> {
     await this.workers[index]!.kill();

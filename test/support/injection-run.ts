@@ -4,10 +4,12 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { Client } from './client.js';
+import { DirectoryLoad } from './directory-load.js';
 import { InjectionLedger } from './injection.js';
 import { errnosFor, type Fault, type Setting, settingName } from './injection-settings.js';
 import { LEDGER_READ } from './ledger.js';
 import { FaultMount } from './mounted.js';
+import { chooseSeed } from './random.js';
 
 const FAILURES_SHOWN_MAX = 40;
 
@@ -16,32 +18,48 @@ export const LONG = process.env.MVFUSE_TEST_LONG === '1';
 /** The faults to inject into a transaction whose requests are these; `index` is that of the setting. */
 export type ChooseFaults = (labels: readonly string[], setting: Setting, index: number) => Fault[];
 
-/** @param created whether the writer creates the databases, in a mounted directory, and has them open all the time */
+export interface InjectionWay {
+  /** The writer creates the databases, in a mounted directory, and has them open all the time. */
+  readonly created: boolean;
+  /** Other processes that work in that directory, one of them reading the same databases. */
+  readonly others: number;
+}
+
+/** @param way of a mounted directory; without it each database is given its name */
 export async function runInjections(
   t: TestContext,
   settings: readonly Setting[],
   choose: ChooseFaults,
-  created = false,
+  way?: InjectionWay,
 ): Promise<void> {
-  const namespaces = created ? '*' : settings.map((_, index) => `db${index}=db${index}`).join(',');
+  const namespaces = way === undefined ? settings.map((_, index) => `db${index}=db${index}`).join(',') : '*';
+  const others = way?.others ?? 0;
   let mount = await FaultMount.startFaulty({ namespaces, logLevel: 'silent' });
   const clients = [new Client(), new Client()] as const;
   const failures: string[] = [];
   const ledgers: InjectionLedger[] = [];
+  const load = others === 0 ? undefined : new DirectoryLoad(mount, chooseSeed('error-injection'));
   try {
+    await load?.start(others - 1);
+    if (load !== undefined) await mount.only(clients[0].child.pid);
     for (const [index, setting] of settings.entries()) {
       const ledger = new InjectionLedger(mount, `db${index}`, ...clients);
       ledgers.push(ledger);
-      await (created ? ledger.createAndKeep() : ledger.create());
+      await (way?.created === true ? ledger.createAndKeep() : ledger.create());
+      await load?.read(mount.path(`db${index}`));
       const labels = await ledger.trace(setting);
       const faults = choose(labels, setting, index);
       for (const fault of faults) {
         const failure = await ledger.inject(setting, fault, labels);
         if (failure !== undefined) failures.push(failure);
+        load?.check();
       }
+      await load?.endLast();
       t.diagnostic(`${settingName(setting)}: ${ledger.met} injections, ${outcomes(ledger)}`);
     }
     t.diagnostic(`${ledgers.reduce((sum, ledger) => sum + ledger.met, 0)} injections in all`);
+    await load?.kill();
+    await load?.verify();
     // It may have databases open.
     await clients[0].kill();
     await mount.unmount();
@@ -53,6 +71,7 @@ export async function runInjections(
       await clients[1].close();
     }
   } finally {
+    await load?.kill();
     for (const client of clients) await client.kill();
     await mount.remove();
   }
