@@ -129,6 +129,11 @@ export class Catalog {
     return file;
   }
 
+  /** Nobody has had a file that was created: its name is free again. */
+  takeBack(file: MountedFile): void {
+    if (!file.made) this.#forget(file);
+  }
+
   /** @throws EINVAL, ENAMETOOLONG, EACCES for a name that no file may get */
   requireName(name: string): void {
     this.#requireNamespaceOf(name);
@@ -201,7 +206,6 @@ export class Catalog {
     } else {
       await store.dropNamespace(name);
     }
-    await store.acquireLease(file.namespace, file.writerWaits.waitMsMax);
   }
 
   #fileOf(info: NamespaceInfo, name: string): MountedFile {

@@ -114,8 +114,14 @@ export class DatabaseDirectory extends Node {
     if (existing !== undefined && mode.exclusive) throw new RequestError('EEXIST');
     const file = existing ?? (await catalog.create(path));
     const connection = connections.creators.of(file) ?? connections.createInRoot(file, caller);
-    const policy = await connection.perform(false, () => connection.database.open(fh, mode, caller));
-    return { node: connection.database, entryTtlMs: 0, policy };
+    try {
+      const policy = await connection.perform(false, () => connection.database.open(fh, mode, caller));
+      return { node: connection.database, entryTtlMs: 0, policy };
+    } catch (error) {
+      // Who is refused has made nothing.
+      if (existing === undefined) catalog.takeBack(file);
+      throw error;
+    }
   }
 
   override async unlink(name: string, caller: Caller): Promise<void> {

@@ -148,7 +148,10 @@ export class MountedFile {
     await this.#making?.catch(() => undefined);
   }
 
-  /** Makes the namespace where there is none yet, and takes its lease: its first commit is about to come. */
+  /**
+   * Makes the namespace where there is none yet, and takes its lease: its first commit is about to come. The namespace is there
+   * whatever becomes of the lease, without which nothing is committed.
+   */
   async ensureMade(): Promise<void> {
     const make = this.#make;
     if (make === undefined) return;
@@ -157,6 +160,7 @@ export class MountedFile {
     });
     await this.#making;
     this.#make = undefined;
+    await this.#store.acquireLease(this.namespace, this.writerWaits.waitMsMax);
   }
 
   /**

@@ -24,8 +24,12 @@ before(() => {
 after(() => rmSync(files, { recursive: true, force: true }));
 
 async function start(...flags: string[]): Promise<void> {
+  await startWith('mydb=test,other=other', ...flags);
+}
+
+async function startWith(namespaces: string, ...flags: string[]): Promise<void> {
   client = new Client();
-  mount = await TestMount.start({ namespaces: 'mydb=test,other=other' }, flags);
+  mount = await TestMount.start({ namespaces }, flags);
 }
 
 afterEach(async () => {
@@ -167,6 +171,20 @@ test('past --max-connections a database cannot be opened, until another is close
   assert.deepEqual(await client.exec('SELECT * FROM t', 5), [[1]]);
   // Once for all that came within a few seconds.
   assert.deepEqual(loggedOptions(), ['--max-connections']);
+});
+
+test('past --max-connections a file is not created, and its name stays free', async () => {
+  await startWith('*', '--max-connections', '2');
+  for (const c of [1, 2]) {
+    await client.open(mount.path(`db${c}`), c);
+    await client.exec('CREATE TABLE t(a)', c);
+  }
+  assert.match((await run('touch', [mount.path('new')])).stderr, /Too many open files/);
+  assert.equal((await run('ls', [mount.directory])).stdout, 'db1\ndb2\n');
+  assert.equal((await run('mkdir', [mount.path('new')])).stderr, '');
+  await client.close(1);
+  await untilLimits(({ connections }) => connections.now === 1);
+  assert.equal((await run('touch', [mount.path('other')])).stderr, '');
 });
 
 test('more requests than --queue-length wait in the kernel, and all are served', async () => {
