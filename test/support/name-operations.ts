@@ -17,6 +17,10 @@ export interface NameOperation {
   readonly open?: Name;
   /** That process created it, and it is a plain file for it. */
   readonly created?: boolean;
+  /** That process created it, and has committed nothing to it yet. */
+  readonly uncommitted?: boolean;
+  /** Still uncommitted afterwards, so that it goes with the daemon. */
+  readonly passing?: Name;
   /** What a failed one may leave besides all that there was before. */
   readonly leaves?: (before: Tree, after: Tree) => Tree[];
 }
@@ -51,6 +55,28 @@ export const NAME_OPERATIONS: readonly NameOperation[] = [
   { title: 'mv by others than its creator', command: 'exec mv "$1a" "$1b"', open: 'a', created: true },
   { title: 'mv over what has a creator', command: 'exec mv "$1a" "$1b"', open: 'b', created: true },
   { title: 'mv into a directory', command: 'exec mv "$1a" "$1d/x"', open: 'a' },
+  {
+    title: 'mv of an uncommitted name',
+    command: 'exec mv "$1n" "$1d/x"',
+    open: 'n',
+    uncommitted: true,
+    passing: 'd/x',
+  },
+  {
+    title: 'mv of an uncommitted name over a database',
+    command: 'exec mv "$1n" "$1b"',
+    open: 'n',
+    uncommitted: true,
+  },
+  { title: 'mv over an uncommitted name', command: 'exec mv "$1a" "$1n"', open: 'n', uncommitted: true },
+  { title: 'rm of an uncommitted name', command: 'exec rm "$1n"', open: 'n', uncommitted: true },
+  {
+    title: 'sqlite3 writes to an uncommitted name',
+    command: `exec sqlite3 "$1n" "${databaseSql('n', 5)}"`,
+    open: 'n',
+    uncommitted: true,
+    leaves: (_, after) => [after],
+  },
   { title: 'rm', command: 'exec rm "$1a"' },
   { title: 'rm of what is open', command: 'exec rm "$1a"', open: 'a' },
   { title: 'rm of what has a creator', command: 'exec rm "$1a"', open: 'a', created: true },
