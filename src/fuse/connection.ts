@@ -307,6 +307,7 @@ export class Connection {
 
   /** The kernel has forgotten the connection. */
   forget(): void {
+    if (this.inRoot) this.#options.closed();
     this.transaction.forget();
     for (const file of this.#privateFiles.values()) file.discard();
   }

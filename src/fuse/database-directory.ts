@@ -10,7 +10,7 @@ import type { ConnectionsDirectory } from './connections-directory.js';
 import { DatabaseLink } from './database-link.js';
 import { DOTFILE_LOCK_SUFFIX } from './dotfile-lock.js';
 import { RequestError } from './errno.js';
-import { JOURNAL_SUFFIX } from './foreign-journal.js';
+import { isForRecovery, JOURNAL_SUFFIX } from './foreign-journal.js';
 import type { MountedFile } from './mounted-file.js';
 import {
   type Caller,
@@ -84,7 +84,8 @@ export class DatabaseDirectory extends Node {
     if (file !== undefined) {
       const created = creators.seenBy(file, caller.pid);
       created?.foundAs(path);
-      return { node: created?.database ?? this.#linkOf(file), entryTtlMs: 0 };
+      const plain = created ?? ((await isForRecovery(file)) ? connections.plain(file, caller) : undefined);
+      return { node: plain?.database ?? this.#linkOf(file), entryTtlMs: 0 };
     }
     // SQLite asks for a journal at each transaction.
     const isDirectory = !name.endsWith(JOURNAL_SUFFIX) && (await catalog.hasDirectory(`${path}/`));
@@ -117,7 +118,7 @@ export class DatabaseDirectory extends Node {
     const existing = await catalog.find(path);
     if (existing !== undefined && mode.exclusive) throw new RequestError('EEXIST');
     const file = existing ?? (await catalog.create(path));
-    const connection = connections.creators.of(file) ?? connections.createInRoot(file, caller);
+    const connection = connections.plain(file, caller);
     const policy = await connection.perform(false, () => connection.database.open(fh, mode, caller));
     return { node: connection.database, entryTtlMs: 0, policy };
   }
