@@ -253,5 +253,5 @@ function isPath(path: string): boolean {
 
 /** Whether a file or directory may have that name: SQLite and the mount give a meaning to some. */
 function isFileName(name: string): boolean {
-  return name !== '' && !RESERVED.has(name) && !/-(wal|shm|mj[0-9A-F]{9})$/.test(name);
+  return name !== '' && !RESERVED.has(name) && !/-(wal|shm)$/.test(name);
 }

@@ -8,7 +8,7 @@ import { Connection } from './connection.js';
 import type { ConnectionsDirectory, Issued } from './connections-directory.js';
 import { RequestError } from './errno.js';
 import type { MountedFile } from './mounted-file.js';
-import { type Created, directoryAttributes, type InodeNumber, Node, TTL_LONG_MS } from './node.js';
+import { type Caller, type Created, directoryAttributes, type InodeNumber, Node, TTL_LONG_MS } from './node.js';
 
 /** `.c/N`: one database and its journals. */
 export class ConnectionDirectory extends Node {
@@ -53,6 +53,7 @@ export class ConnectionDirectory extends Node {
   override async lookup(name: string): Promise<Node | { absentTtlMs: number }> {
     if (name === this.#name) return (await this.#isThere()) ? this.#connected().database : { absentTtlMs: 0 };
     if (this.#connection === undefined) return { absentTtlMs: 0 };
+    if (this.#connection.isLockedBy(name)) return this.#connection.dotfileLock ?? { absentTtlMs: 0 };
     const sibling = await this.#connection.lookupSibling(name);
     return typeof sibling === 'object' ? sibling : { absentTtlMs: TTL_LONG_MS };
   }
@@ -69,6 +70,16 @@ export class ConnectionDirectory extends Node {
   override async unlink(name: string): Promise<void> {
     if (this.#connection === undefined || name === this.#name) throw new RequestError('EACCES');
     await this.#connection.unlinkSibling(name);
+  }
+
+  override async makeDirectory(name: string, { pid }: Caller): Promise<Node> {
+    if (this.#connection?.isLockedBy(name) !== true) throw new RequestError('EPERM');
+    return this.#connection.takeDotfileLock(pid);
+  }
+
+  override async removeDirectory(name: string): Promise<void> {
+    if (this.#connection?.isLockedBy(name) !== true) throw new RequestError('EACCES');
+    await this.#connection.giveBackDotfileLock();
   }
 
   override forgotten(): void {

@@ -12,6 +12,7 @@ import type { Version } from '../version.js';
 import { Wakeup } from '../wakeup.js';
 import { type Access, databaseMode, type Owner } from './access.js';
 import { Database } from './database.js';
+import { DOTFILE_LOCK_SUFFIX, DotfileLock, dotfileLocks } from './dotfile-lock.js';
 import { isDying, isKilled } from './dying-callers.js';
 import { LockHeldError, RequestError } from './errno.js';
 import { type ExtendedAttributes, versionAttributes } from './extended-attributes.js';
@@ -59,6 +60,7 @@ export class Connection {
   readonly database: Database;
   readonly #unlocked = new Wakeup();
   readonly #locks = new LockTable();
+  #dotfileLock: DotfileLock | undefined;
   readonly #plain: PlainAccess;
   readonly #cache: KernelCache;
   readonly #options: ConnectionOptions;
@@ -281,6 +283,7 @@ export class Connection {
   async releaseDatabase(fh: number): Promise<void> {
     if (this.#locks.dropHandle(fh)) await this.#locksShrunk(false);
     this.#handles.delete(fh);
+    if (!this.open && this.#dotfileLock !== undefined) await this.#dropDotfileLock(false);
     for (const pid of [...this.#processes.keys()]) this.#closedBy(pid, fh);
     try {
       await this.#plain.release(fh);
@@ -304,6 +307,7 @@ export class Connection {
 
   /** The kernel has forgotten the connection. */
   forget(): void {
+    if (this.inRoot) this.#options.closed();
     this.transaction.forget();
     for (const file of this.#privateFiles.values()) file.discard();
   }
@@ -323,16 +327,21 @@ export class Connection {
       await this.#locksShrunk(true);
       return;
     }
+    await this.#take({ owner, fh, type, start, end, pid: lockPid });
+  }
+
+  async #take(lock: Lock): Promise<void> {
+    const { owner, type, start, end, pid } = lock;
     if (this.#locks.conflict(owner, type, start, end) !== undefined) throw new LockHeldError();
     this.#locks.requireRoom();
     if (type === 'write') {
-      if (overlaps(start, end, PENDING_BYTE, SHARED_LAST)) await this.#becomeWriter(lockPid);
+      if (overlaps(start, end, PENDING_BYTE, SHARED_LAST)) await this.#becomeWriter(pid);
     } else if (overlaps(start, end, SHARED_FIRST, SHARED_LAST)) {
       if (this.#locks.holds(SHARED_FIRST, SHARED_LAST, 'write', owner)) await this.transaction.downgrade();
       else if (this.#plain.writing) throw new LockHeldError();
       else await this.transaction.begin();
     }
-    this.#locks.set({ owner, fh, type, start, end, pid: lockPid });
+    this.#locks.set(lock);
     this.#unlocked.wake();
   }
 
@@ -369,6 +378,40 @@ export class Connection {
       const stale = file.kind === 'super-journal' ? !byRequest : await file.hot();
       if (stale && file.foreign === undefined) await this.#remove(file);
     }
+  }
+
+  /** Whether the lock of this database is a directory of that name, for who uses vfs=unix-dotfile. */
+  isLockedBy(name: string): boolean {
+    return [...this.#names].some((database) => name === `${database}${DOTFILE_LOCK_SUFFIX}`);
+  }
+
+  get dotfileLock(): DotfileLock | undefined {
+    return this.#dotfileLock;
+  }
+
+  /** @throws EEXIST when it is held through this path, EAGAIN when another connection writes */
+  async takeDotfileLock(pid: number): Promise<DotfileLock> {
+    if (!this.open) throw new RequestError('EPERM');
+    if (this.#dotfileLock !== undefined) throw new RequestError('EEXIST');
+    this.#dotfileLock = new DotfileLock(this.#options.newInode(), this.owner);
+    try {
+      for (const lock of dotfileLocks(pid)) await this.#take(lock);
+    } catch (error) {
+      await this.#dropDotfileLock(false);
+      throw error;
+    }
+    return this.#dotfileLock;
+  }
+
+  async giveBackDotfileLock(): Promise<void> {
+    if (this.#dotfileLock === undefined) throw new RequestError('ENOENT');
+    await this.#dropDotfileLock(true);
+  }
+
+  async #dropDotfileLock(byRequest: boolean): Promise<void> {
+    this.#dotfileLock = undefined;
+    for (const { owner, start, end } of dotfileLocks(0)) this.#locks.unlock(owner, start, end);
+    await this.#locksShrunk(byRequest);
   }
 
   // --- journals

@@ -144,10 +144,12 @@ export class ConnectionsDirectory extends Node {
     return targetOf(path, id);
   }
 
-  /** The plain file of who creates it. */
-  createInRoot(file: MountedFile, { uid, gid }: Caller): Connection {
+  /** The plain file of who creates it, or of all who look for it to recover a database. */
+  plain(file: MountedFile, { uid, gid }: Caller): Connection {
+    const known = this.creators.of(file);
+    if (known !== undefined) return known;
     const owner = { uid, gid };
-    const id = `new-${this.#newId({ owner, file, path: file.name })}`;
+    const id = `new-${this.#nextIdDigits()}`;
     const connection: Connection = new Connection({
       ...this.connectionOptions,
       id,
@@ -239,9 +241,14 @@ export class ConnectionsDirectory extends Node {
   }
 
   #newId(issued: Issued): string {
+    const id = this.#nextIdDigits();
+    this.#issued.set(id, issued);
+    return id;
+  }
+
+  #nextIdDigits(): string {
     const id = (this.#nextId % ID_COUNT).toString(16).padStart(ID_DIGITS, '0');
     this.#nextId += 1;
-    this.#issued.set(id, issued);
     return id;
   }
 

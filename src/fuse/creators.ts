@@ -39,10 +39,12 @@ export class Creators {
 
   /** The plain file beside which a thread's process has, or would make, a journal of that name. */
   ofJournal(name: string, pid: number): Connection | undefined {
-    for (const connection of this.#connections.values()) {
-      if (connection.owns(name) && connection.isHeldBy(pid)) return connection;
-    }
-    return undefined;
+    return this.#heldBy(pid, (connection) => connection.owns(name));
+  }
+
+  /** The plain file that a thread's process locks by a directory of that name, with vfs=unix-dotfile. */
+  ofDotfileLock(name: string, pid: number): Connection | undefined {
+    return this.#heldBy(pid, (connection) => connection.isLockedBy(name));
   }
 
   /** The journals that a thread's process has, by their paths. */
@@ -57,5 +59,11 @@ export class Creators {
   withJournal(name: string): Connection | undefined {
     const owners = [...this.#connections.values()].filter((connection) => connection.owns(name));
     return owners.find((connection) => connection.sibling(name) !== undefined) ?? owners[0];
+  }
+
+  #heldBy(pid: number, fits: (connection: Connection) => boolean): Connection | undefined {
+    for (const connection of this.#connections.values())
+      if (fits(connection) && connection.isHeldBy(pid)) return connection;
+    return undefined;
   }
 }

@@ -8,8 +8,9 @@ import type { Catalog } from './catalog.js';
 import type { Connection } from './connection.js';
 import type { ConnectionsDirectory } from './connections-directory.js';
 import { DatabaseLink } from './database-link.js';
+import { DOTFILE_LOCK_SUFFIX } from './dotfile-lock.js';
 import { RequestError } from './errno.js';
-import { JOURNAL_SUFFIX } from './foreign-journal.js';
+import { isForRecovery, JOURNAL_SUFFIX } from './foreign-journal.js';
 import type { MountedFile } from './mounted-file.js';
 import {
   type Caller,
@@ -42,7 +43,6 @@ export interface DirectoryOptions {
   readonly links: WeakMap<MountedFile, DatabaseLink>;
 }
 
-const DOTFILE_LOCK_SUFFIX = '.lock';
 /** Behind all namespaces in a listing. */
 const JOURNALS_AT = 2 ** 50;
 
@@ -64,9 +64,11 @@ export class DatabaseDirectory extends Node {
     return directoryAttributes(this.ino, access, directoryMode(access, isWhole), timeMs);
   }
 
-  /** The creator's, of its journals. */
+  /** The creator's, of its journals and its lock. */
   override connectionOf(name: string, pid: number): Connection | undefined {
-    return this.options.connections.creators.ofJournal(this.path + name, pid);
+    const { creators } = this.options.connections;
+    const path = this.path + name;
+    return creators.ofJournal(path, pid) ?? creators.ofDotfileLock(path, pid);
   }
 
   override async lookup(name: string, caller: Caller): Promise<Node | Named | { absentTtlMs: number }> {
@@ -76,11 +78,14 @@ export class DatabaseDirectory extends Node {
     const path = this.path + name;
     const journal = creators.ofJournal(path, caller.pid)?.sibling(path);
     if (journal !== undefined) return journal;
+    const lock = creators.ofDotfileLock(path, caller.pid)?.dotfileLock;
+    if (lock !== undefined) return lock;
     const file = await catalog.find(path);
     if (file !== undefined) {
       const created = creators.seenBy(file, caller.pid);
       created?.foundAs(path);
-      return { node: created?.database ?? this.#linkOf(file), entryTtlMs: 0 };
+      const plain = created ?? ((await isForRecovery(file)) ? connections.plain(file, caller) : undefined);
+      return { node: plain?.database ?? this.#linkOf(file), entryTtlMs: 0 };
     }
     // SQLite asks for a journal at each transaction.
     const isDirectory = !name.endsWith(JOURNAL_SUFFIX) && (await catalog.hasDirectory(`${path}/`));
@@ -113,7 +118,7 @@ export class DatabaseDirectory extends Node {
     const existing = await catalog.find(path);
     if (existing !== undefined && mode.exclusive) throw new RequestError('EEXIST');
     const file = existing ?? (await catalog.create(path));
-    const connection = connections.creators.of(file) ?? connections.createInRoot(file, caller);
+    const connection = connections.plain(file, caller);
     try {
       const policy = await connection.perform(false, () => connection.database.open(fh, mode, caller));
       return { node: connection.database, entryTtlMs: 0, policy };
@@ -168,11 +173,13 @@ export class DatabaseDirectory extends Node {
     await catalog.rename(file, newPath);
   }
 
-  override async makeDirectory(name: string): Promise<Node> {
-    const { isWhole, catalog } = this.options;
+  override async makeDirectory(name: string, { pid }: Caller): Promise<Node> {
+    const { isWhole, catalog, connections } = this.options;
     this.requireMovable(name);
     const path = this.path + name;
-    // unix-dotfile locks by making a directory, and knows nothing of the locks of others: EPERM makes SQLite say so.
+    const locked = connections.creators.ofDotfileLock(path, pid);
+    if (locked !== undefined) return locked.takeDotfileLock(pid);
+    // Whoever else locks the database so does it below its symlink; a directory that stays would be in everybody's way.
     const database = name.endsWith(DOTFILE_LOCK_SUFFIX) ? path.slice(0, -DOTFILE_LOCK_SUFFIX.length) : undefined;
     if (!isWhole || (database !== undefined && (await catalog.find(database)) !== undefined)) {
       throw new RequestError('EPERM');
@@ -191,9 +198,13 @@ export class DatabaseDirectory extends Node {
     return this.#linkOf(await catalog.copy(source, this.path + name));
   }
 
-  override async removeDirectory(name: string): Promise<void> {
+  override async removeDirectory(name: string, { pid }: Caller): Promise<void> {
+    const { connections, catalog } = this.options;
     this.requireMovable(name);
-    await this.options.catalog.removeDirectory(`${this.path}${name}/`);
+    const path = this.path + name;
+    const locked = connections.creators.ofDotfileLock(path, pid);
+    if (locked !== undefined) return locked.giveBackDotfileLock();
+    await catalog.removeDirectory(`${path}/`);
   }
 
   override forgotten(): void {

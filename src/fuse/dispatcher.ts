@@ -76,7 +76,7 @@ const ACCESS = 34;
 const OK: Answer = (session, unique) => session.replyOk(unique);
 
 /** What the kernel lets only its owner do in a connection. It asked before that may have changed, so it is asked again. */
-const OWNERS_ONLY = new Set<Request['op']>(['open', 'create', 'unlink']);
+const OWNERS_ONLY = new Set<Request['op']>(['open', 'create', 'unlink', 'mkdir', 'rmdir']);
 
 /** Requests that are part of writing: an error answered to one of them spoils the transaction. */
 const WRITING = new Set<Request['op']>(['write', 'fsync', 'create', 'unlink']);
@@ -267,11 +267,11 @@ export class Dispatcher {
         return (session, unique) => session.replyStatfs(unique, space);
       }
       case 'mkdir':
-        return this.#entryAnswer(await node.makeDirectory(request.name), 0);
+        return this.#entryAnswer(await node.makeDirectory(request.name, this.#caller(request)), 0);
       case 'symlink':
         return this.#entryAnswer(await node.makeLink(request.name, request.target), 0);
       case 'rmdir':
-        await node.removeDirectory(request.name);
+        await node.removeDirectory(request.name, this.#caller(request));
         return OK;
       case 'mknod':
         throw new RequestError('EACCES');

@@ -3,16 +3,31 @@
 //
 // It belongs to the namespace, not to a connection, and is kept like any other file, as the namespace
 // `<database>-journal`, so that it outlives the daemon: without it the database would be read half changed. Every new
-// connection finds it beside its database, until one of them rolls back with it and finalises it.
+// connection finds it beside its database, until one of them rolls back with it and finalises it. A super-journal may
+// have been copied with it.
 
 import { isMvfuseError } from '../errors.js';
 import { beginsJournal, JOURNAL_MAGIC_BYTES } from '../sqlite/rollback-journal.js';
+import { databaseOfSuperJournal } from '../sqlite/super-journal.js';
 import type { PageStore } from '../store/page-store.js';
 import type { NamespaceId } from '../store/types.js';
 import { DatabaseVersion } from './database-version.js';
+import type { MountedFile } from './mounted-file.js';
 import type { Base } from './overlay.js';
 
 export const JOURNAL_SUFFIX = '-journal';
+
+/**
+ * Whether SQLite looks for a file in the directory itself when it recovers from a foreign journal: a super-journal, and the journals that
+ * one names. It follows no symlinks to them.
+ */
+export async function isForRecovery(file: MountedFile): Promise<boolean> {
+  const { name } = file;
+  if (databaseOfSuperJournal(name) !== undefined) return true;
+  if (!name.endsWith(JOURNAL_SUFFIX) || !file.made) return false;
+  const version = await file.newest();
+  return beginsJournal(Buffer.concat(await version.pieces(0, JOURNAL_MAGIC_BYTES)));
+}
 
 export interface ForeignJournal {
   readonly content: Base;

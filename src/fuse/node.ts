@@ -101,14 +101,13 @@ export abstract class Node {
   async unlink(_name: string, _caller: Caller): Promise<void> {
     throw new RequestError('EACCES');
   }
-  async makeDirectory(_name: string): Promise<Node> {
-    // unix-dotfile locks by making a directory; EPERM makes SQLite say so instead of waiting for it.
+  async makeDirectory(_name: string, _caller: Caller): Promise<Node> {
     throw new RequestError('EPERM');
   }
   async makeLink(_name: string, _target: string): Promise<Node> {
     throw new RequestError('EPERM');
   }
-  async removeDirectory(_name: string): Promise<void> {
+  async removeDirectory(_name: string, _caller: Caller): Promise<void> {
     throw new RequestError('EACCES');
   }
   /** @param replace whether a file that has the new name is replaced */

@@ -11,7 +11,15 @@ export function memberPaths(content: Buffer): string[] {
   return paths;
 }
 
-/** Whether `name` is that of a super-journal of the database `database` (pager.c: "%s-mj%06X9%02X"). */
+/** pager.c: "%s-mj%06X9%02X". */
+const NAME = /^(.+)-mj[0-9A-F]{6}9[0-9A-F]{2}$/s;
+
+/** The database whose super-journal a file of that name would be. */
+export function databaseOfSuperJournal(name: string): string | undefined {
+  return NAME.exec(name)?.[1];
+}
+
+/** Whether `name` is that of a super-journal of the database `database`. */
 export function isSuperJournalName(name: string, database: string): boolean {
-  return name.startsWith(`${database}-mj`) && /^[0-9A-F]{6}9[0-9A-F]{2}$/.test(name.slice(database.length + 3));
+  return databaseOfSuperJournal(name) === database;
 }

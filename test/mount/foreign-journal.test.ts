@@ -2,10 +2,11 @@
 // SQLite there, as it would be on any filesystem: by whichever connection comes first, also after a restart.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { PENDING_BYTE } from '../../src/sqlite/lock-bytes.js';
 import { Client, type Digest, run, sqlite3 } from '../support/client.js';
 import { MAIN, TestMount } from '../support/mounted.js';
 
@@ -105,6 +106,45 @@ test('under a name that was given at the mount', async () => {
   await shell('cp $L/hot.db fixed; cp $L/hot.db-journal fixed-journal');
   assert.deepEqual(await digestOf(mount.path('fixed')), intact);
   assert.equal((await run('cat', [mount.path('fixed-journal')])).status, 1);
+});
+
+/** What ends a journal of a transaction over several databases: the path of its super-journal. */
+function superJournalRecord(path: string): Buffer {
+  const name = Buffer.from(path);
+  const record = Buffer.alloc(name.length + 20);
+  record.writeUInt32BE(PENDING_BYTE / 1024 + 1);
+  name.copy(record, 4);
+  record.writeUInt32BE(name.length, name.length + 4);
+  record.writeUInt32BE(
+    name.reduce((sum, byte) => sum + byte, 0),
+    name.length + 8,
+  );
+  record.write('d9d505f920a163d7', name.length + 12, 'hex');
+  return record;
+}
+
+test('two databases with hot journals that name a super-journal: recovered as long as that is there', async () => {
+  const names = ['one.db', 'two.db'];
+  const superJournal = 'one.db-mj0A1B2C9D4';
+  for (const name of names) {
+    assert.deepEqual(await killedInTransaction(join(local, name)), intact);
+    appendFileSync(join(local, `${name}-journal`), superJournalRecord(mount.path(superJournal)));
+  }
+  writeFileSync(join(local, superJournal), names.map((name) => `${mount.path(name)}-journal\0`).join(''));
+  const copyIn = 'for f in one.db two.db one.db-journal two.db-journal; do cp $L/$f .; done';
+
+  await shell(`${copyIn}; cp $L/${superJournal} .; cmp ${superJournal} $L/${superJournal}`);
+  assert.deepEqual(await digestOf(mount.path('one.db')), intact);
+  assert.equal(await shell('ls one.db* two.db*'), `one.db\n${superJournal}\ntwo.db\ntwo.db-journal`);
+  assert.deepEqual(await digestOf(mount.path('two.db')), intact);
+  assert.equal(await shell('ls one.db* two.db*'), 'one.db\ntwo.db');
+
+  // Without it they are those of a transaction that was committed.
+  await shell(copyIn);
+  for (const name of names) {
+    assert.notDeepEqual(await digestOf(mount.path(name)).catch(() => undefined), intact);
+  }
+  assert.equal(await shell('ls one.db* two.db*; rm one.db two.db'), 'one.db\ntwo.db');
 });
 
 test('it outlives the daemon, and a client that dies while it recovers', async () => {

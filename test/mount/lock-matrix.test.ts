@@ -283,6 +283,22 @@ const scenarios: Scenario[] = [
     },
   },
   {
+    name: 'vfs=unix-dotfile, two processes',
+    play: async (_path, uri) => {
+      const [one, two] = [await opened(uri('vfs=unix-dotfile')), await opened(uri('vfs=unix-dotfile'))];
+      const answers = [await one.tell('UPDATE t SET x = 1'), await two.tell(READ)];
+      answers.push(...(await one.tellAll('BEGIN', 'UPDATE t SET x = x + 1')), await two.tell(READ));
+      answers.push(await two.tell('UPDATE t SET x = 9'), await one.tell('ROLLBACK'), await two.tell(READ));
+      answers.push(...(await two.tellAll('BEGIN', READ)), await one.tell(READ), await two.tell('COMMIT'));
+      for (const journal of ['DELETE', 'TRUNCATE', 'PERSIST', 'MEMORY', 'OFF']) {
+        answers.push(...(await one.tellAll(`PRAGMA journal_mode=${journal}`, 'PRAGMA synchronous=OFF')));
+        answers.push(...(await one.tellAll('UPDATE t SET x = x + 1')), await two.tell(READ));
+      }
+      await one.client.close();
+      return [...answers, ...(await two.tellAll('UPDATE t SET x = x + 1', READ, 'PRAGMA integrity_check'))];
+    },
+  },
+  {
     name: 'nolock=1 between the transactions of others',
     play: async (_path, uri) => {
       const process = await opened(uri('nolock=1'));

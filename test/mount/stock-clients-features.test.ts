@@ -124,16 +124,30 @@ for (const option of ['nolock=1', 'vfs=unix-none']) {
   });
 }
 
-test('vfs=unix-dotfile, which cannot be seen by others, is refused', async () => {
-  const client = new Client();
+test('vfs=unix-dotfile locks other writers out as all do, and leaves no lock behind when it is killed', async () => {
+  const [dotfile, other] = [new Client(), new Client()];
   try {
-    await client.open(`file:${mount.path()}?vfs=unix-dotfile`, 0, { uri: true, timeout: 0 });
-    await assert.rejects(client.exec('SELECT count(*) FROM kept'), /SQLITE_/);
-    await assert.rejects(client.exec('CREATE TABLE never(x)'), /SQLITE_/);
+    await sqlite3(mount.path(), 'CREATE TABLE dotted(x); INSERT INTO dotted VALUES(0)');
+    await dotfile.open(`file:${mount.path()}?vfs=unix-dotfile`, 0, { uri: true, timeout: 0 });
+    await other.open(mount.path(), 0, { timeout: 0 });
+    await dotfile.script('BEGIN; UPDATE dotted SET x = 1');
+    assert.deepEqual(await other.exec('SELECT x FROM dotted'), [[0]]);
+    await assert.rejects(other.exec('UPDATE dotted SET x = 2'), /SQLITE_BUSY/);
+    await dotfile.exec('COMMIT');
+    await other.script('BEGIN IMMEDIATE; UPDATE dotted SET x = x + 1');
+    await assert.rejects(dotfile.exec('SELECT x FROM dotted'), /SQLITE_BUSY/);
+    await other.exec('COMMIT');
+    assert.deepEqual(await dotfile.exec('SELECT x FROM dotted'), [[2]]);
+    await dotfile.script('BEGIN; UPDATE dotted SET x = 9');
+    await dotfile.kill();
+    const again = `file:${mount.path()}?vfs=unix-dotfile`;
+    assert.equal(
+      await sqlite3(again, 'UPDATE dotted SET x = x + 1; SELECT x FROM dotted; PRAGMA integrity_check'),
+      '3\nok',
+    );
   } finally {
-    await client.kill();
+    await Promise.all([dotfile.kill(), other.kill()]);
   }
-  assert.equal(await sqlite3(mount.path(), "SELECT count(*) FROM sqlite_schema WHERE name = 'never'"), '0');
   const { stdout } = await run('sh', ['-c', 'ls -A "$1"', 'sh', mount.directory]);
   assert.equal(stdout, 'mydb\n');
 });

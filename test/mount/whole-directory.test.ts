@@ -165,6 +165,22 @@ test('several connections of the creator, and its threads, share the file as on 
   await client.kill();
 });
 
+test('vfs=unix-dotfile of the creator, whose lock is a directory beside the file', async () => {
+  const path = `file:${mount.path('dotfile.db')}?vfs=unix-dotfile`;
+  const creator = new Client();
+  for (const c of [0, 1]) await creator.open(path, c, { uri: true, timeout: 0 });
+  await creator.script('CREATE TABLE t(a); BEGIN; INSERT INTO t VALUES(1)');
+  await assert.rejects(creator.exec('SELECT * FROM t', 1), refused('SQLITE_BUSY'));
+  assert.equal(await sqlite3(mount.path('dotfile.db'), 'SELECT count(*) FROM t'), '0');
+  await assert.rejects(sqlite3(path, 'SELECT count(*) FROM t'), /locked/);
+  await creator.exec('COMMIT');
+  assert.deepEqual(await creator.exec('SELECT * FROM t', 1), [[1]]);
+  await creator.script('BEGIN; INSERT INTO t VALUES(2)');
+  await creator.kill();
+  assert.equal(await sqlite3(path, 'INSERT INTO t VALUES(3); SELECT group_concat(a) FROM t'), '1,3');
+  assert.equal(await shell('ls -d dotfile.db*; rm dotfile.db'), 'dotfile.db');
+});
+
 test('a transaction over a database that is there and one that is made by it', async () => {
   const client = new Client();
   await sqlite3(mount.path('old.db'), 'CREATE TABLE t(a)');

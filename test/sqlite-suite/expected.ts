@@ -13,6 +13,8 @@ export const CLASSES = {
   reader: 'a reader is not blocked',
   wal: 'there is no WAL file',
   header: 'header bytes are masked',
+  /** Nothing that a program can do: SQLite has to be built for testing. */
+  test: 'the test moves the lock bytes while the daemon runs',
 } as const;
 
 export type FailureClass = keyof typeof CLASSES;

@@ -27,7 +27,7 @@ def refused(name):
     data = os.fsencode(name)
     if len(data) > 255:
         return "ENAMETOOLONG"
-    if "@" in name or re.search(r"-(wal|shm|mj[0-9A-F]{9})$", name):
+    if "@" in name or re.search(r"-(wal|shm)$", name):
         return "EACCES"
     if len(data) > NAME_BYTES_MAX:
         return "ENAMETOOLONG"

@@ -14,7 +14,7 @@ BYTES_MAX = 300_000
 WAIT_SECONDS_MAX = 10
 PLAIN = ["a", "b", "c.db", "d"]
 ODD = ["n-journal", ".dot", "sp ace", "x" * 200, "é日本🙂", "..two", "-rf", "a'b\"c", "%2e", "*?[", "a:b", "\\", "#;&"]
-REFUSED = ["a@b", "a-wal", "c.db-shm", "b-mj0123ABCD9", "y" * 201, "z" * 255, "q" * 256, "t\tab", "n\nl", "a,b", "k=v", "\x7f", "\x85"]
+REFUSED = ["a@b", "a-wal", "c.db-shm", "y" * 201, "z" * 255, "q" * 256, "t\tab", "n\nl", "a,b", "k=v", "\x7f", "\x85"]
 
 
 class Difference(Exception):
