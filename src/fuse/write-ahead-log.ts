@@ -10,6 +10,7 @@ import {
   readFrameHeader,
   WAL_HEADER_BYTES,
 } from '../sqlite/wal.js';
+import { RequestError } from './errno.js';
 import type { Overlay } from './overlay.js';
 import type { Transaction } from './transaction.js';
 
@@ -18,6 +19,8 @@ export class WriteAheadLog {
   readonly #transaction: Transaction;
   /** The last frame of the last transaction. */
   #committed = 0;
+  /** The pages in the frames behind it. SQLite may take some back and write others there. */
+  #pages: number[] = [];
 
   constructor(content: Overlay, transaction: Transaction) {
     this.#content = content;
@@ -27,8 +30,8 @@ export class WriteAheadLog {
   /** @throws when the transaction that these bytes complete was not committed */
   async write(offset: number, data: Buffer): Promise<void> {
     // SQLite begins anew behind another header once everything was copied.
-    if (offset === 0) this.#committed = 0;
-    const pageBytes = await this.#pageBytes();
+    if (offset === 0) this.#begin();
+    const pageBytes = pageBytesOfLog(await this.#content.read(0, WAL_HEADER_BYTES));
     try {
       await this.#content.write(offset, data);
     } catch (error) {
@@ -36,27 +39,33 @@ export class WriteAheadLog {
       if (pageBytes !== undefined && offset < frameAt(this.#committed + 1, pageBytes)) this.#transaction.abandon();
       throw error;
     }
-    const last = pageBytes === undefined ? undefined : frameEndingAt(offset + data.length, pageBytes);
-    if (last === undefined || last <= this.#committed) return;
-    const { pageCount } = await this.#header(last, pageBytes!);
-    if (pageCount === 0) return;
-    const frames = new Map<number, number>();
-    for (let frame = this.#committed + 1; frame <= last; frame += 1) {
-      frames.set((await this.#header(frame, pageBytes!)).page, frame);
+    const frame = pageBytes === undefined ? undefined : frameEndingAt(offset + data.length, pageBytes);
+    if (frame !== undefined && frame > this.#committed) await this.#completed(frame, pageBytes!);
+  }
+
+  #begin(): void {
+    this.#committed = 0;
+    this.#pages = [];
+  }
+
+  async #completed(frame: number, pageBytes: number): Promise<void> {
+    const { page, pageCount } = readFrameHeader(
+      await this.#content.read(frameAt(frame, pageBytes), FRAME_HEADER_BYTES),
+    );
+    const index = frame - this.#committed - 1;
+    if (index > this.#pages.length || page < 1 || pageBytes !== this.#transaction.head?.pageBytes) {
+      throw new RequestError('EIO', 'no write-ahead log of this database');
     }
-    await this.#transaction.commitLogged(this.#pages(frames, pageBytes!), pageCount * pageBytes!);
-    this.#committed = last;
+    this.#pages[index] = page;
+    if (pageCount === 0) return;
+    const frames = new Map(this.#pages.slice(0, index + 1).map((each, at) => [each, this.#committed + 1 + at]));
+    await this.#transaction.commitLogged(this.#read(frames, pageBytes), pageCount * pageBytes);
+    this.#committed = frame;
+    this.#pages = [];
   }
 
-  async #pageBytes(): Promise<number | undefined> {
-    return pageBytesOfLog(await this.#content.read(0, WAL_HEADER_BYTES));
-  }
-
-  async #header(frame: number, pageBytes: number): Promise<{ page: number; pageCount: number }> {
-    return readFrameHeader(await this.#content.read(frameAt(frame, pageBytes), FRAME_HEADER_BYTES));
-  }
-
-  async *#pages(
+  /** @param frames the last of each page */
+  async *#read(
     frames: ReadonlyMap<number, number>,
     pageBytes: number,
   ): AsyncGenerator<{ offset: number; data: Buffer }> {
