@@ -375,7 +375,7 @@ export class Connection {
     // pages over other connections' commits. A super-journal stays as long as SQLite lives: the other members roll
     // back after this one, and a journal whose super-journal is missing reads as committed.
     for (const file of [...this.#privateFiles.values()]) {
-      const stale = file.kind === 'super-journal' ? !byRequest : await file.hot();
+      const stale = file.kind === 'super-journal' ? !byRequest : file.kind === 'wal' || (await file.hot());
       if (stale && file.foreign === undefined) await this.#remove(file);
     }
   }
@@ -446,9 +446,8 @@ export class Connection {
 
   async createSibling(name: string): Promise<PrivateFile> {
     const kind = this.#kind(name);
-    if ([...this.#names].some((database) => name === `${database}-wal`))
-      await takeBackWal(this.transaction, this.#cache);
-    // -wal and -shm above all: SQLite then reports a read-only directory, and loses nothing.
+    if (this.#isLog(name)) await takeBackWal(this.transaction, this.#cache);
+    // -shm above all, and -wal without the exclusive lock: SQLite then reports a read-only directory, and loses nothing.
     if (kind === undefined) throw new RequestError('EACCES');
     if (kind === 'journal') this.transaction.journalWritten();
     return this.#privateFiles.get(name) ?? this.#add(name, kind);
@@ -458,7 +457,7 @@ export class Connection {
     const file = this.#privateFiles.get(name);
     if (file === undefined) throw new RequestError('ENOENT');
     if (file.kind === 'journal') await this.journalFinalised(file);
-    else await this.#options.superJournals.commit(file);
+    else if (file.kind === 'super-journal') await this.#options.superJournals.commit(file);
     await this.#remove(file);
   }
 
@@ -491,7 +490,16 @@ export class Connection {
       if (name === `${database}${JOURNAL_SUFFIX}`) return 'journal';
       if (isSuperJournalName(name, database)) return 'super-journal';
     }
-    return undefined;
+    return this.#isLog(name) && (this.#privateFiles.has(name) || this.#mayLog) ? 'wal' : undefined;
+  }
+
+  #isLog(name: string): boolean {
+    return [...this.#names].some((database) => name === `${database}-wal`);
+  }
+
+  /** Whether SQLite holds the exclusive lock, under which it needs no -shm. */
+  get #mayLog(): boolean {
+    return this.transaction.mayLog && this.#locks.holds(SHARED_FIRST, SHARED_LAST, 'write');
   }
 
   #add(name: string, kind: PrivateFileKind, foreign?: ForeignJournal): PrivateFile {

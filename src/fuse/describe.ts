@@ -46,9 +46,11 @@ function lockName(type: 'read' | 'write' | 'unlock', start: number, end: number)
   return overlaps(start, end, RESERVED_BYTE, RESERVED_BYTE) ? `${prefix}R` : `${prefix}?`;
 }
 
+const LABELS = { journal: 'j', 'super-journal': 'mj', wal: 'wal' } as const;
+
 function target(node: Node | undefined): string {
   if (node instanceof Database) return 'db';
-  if (node instanceof PrivateFile) return node.kind === 'journal' ? 'j' : 'mj';
+  if (node instanceof PrivateFile) return LABELS[node.kind];
   return 'dir';
 }
 

@@ -1,4 +1,4 @@
-// A rollback journal or super-journal: a file beside the database of one connection, seen by nobody else and never
+// A rollback journal, super-journal or write-ahead log: a file beside the database of one connection, seen by nobody else and never
 // durable. Its bytes are SQLite's; what matters is when it is written, finalised and removed.
 
 import type { Attributes, SetattrRequest } from '../native/binding.js';
@@ -8,8 +8,9 @@ import type { Connection } from './connection.js';
 import type { ForeignJournal } from './foreign-journal.js';
 import { type CachePolicy, fileAttributes, type InodeNumber, Node, type OpenMode } from './node.js';
 import { EMPTY_BASE, Overlay } from './overlay.js';
+import { WriteAheadLog } from './write-ahead-log.js';
 
-export type PrivateFileKind = 'journal' | 'super-journal';
+export type PrivateFileKind = 'journal' | 'super-journal' | 'wal';
 
 export interface PrivateFileOptions {
   readonly name: string;
@@ -24,6 +25,7 @@ export class PrivateFile extends Node {
   readonly name: string;
   readonly kind: PrivateFileKind;
   readonly content: Overlay;
+  readonly #log: WriteAheadLog | undefined;
   #foreign: ForeignJournal | undefined;
   /** The daemon may take a journal away, so its name is asked for each time. */
   override readonly entryTtlMs = 0;
@@ -38,6 +40,7 @@ export class PrivateFile extends Node {
     this.#foreign = foreign;
     this.#mode = mode;
     this.content = new Overlay(foreign?.content ?? EMPTY_BASE, connection.file.spill);
+    this.#log = kind === 'wal' ? new WriteAheadLog(this.content, connection.transaction) : undefined;
     this.#timeMs = Date.now();
   }
 
@@ -73,6 +76,7 @@ export class PrivateFile extends Node {
       if (isFinalisingWrite(offset, data)) await this.#finalised();
       else this.connection.transaction.journalWritten();
     }
+    if (this.#log !== undefined) return this.#log.write(offset, data);
     await this.content.write(offset, data);
     if (this.kind === 'super-journal') await this.connection.checkSuperJournal(this);
   }

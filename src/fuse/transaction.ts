@@ -51,6 +51,8 @@ export class Transaction implements Writer {
   #cut: Overlay[] = [];
   /** Whether something was committed since this connection became the writer. */
   #committed = false;
+  /** Nothing can be read any more. */
+  #unreadable = false;
   /** The change counter that this connection is shown, and the version that it stands for. */
   #shown: { counter: number; version: Version } | undefined;
 
@@ -145,6 +147,7 @@ export class Transaction implements Writer {
   }
 
   async pieces(offset: number, length: number): Promise<Buffer[]> {
+    if (this.#unreadable) throw new RequestError('EIO');
     this.#cache.filled(this.#base!.head.version);
     if (this.#dirty?.touched || this.#cut.length > 0) return [await this.#dirty!.read(offset, length)];
     return this.#base!.piecesWithCounter(offset, length, this.#shown!.counter);
@@ -186,6 +189,34 @@ export class Transaction implements Writer {
       default:
         return;
     }
+  }
+
+  /** Whether SQLite may keep a write-ahead log: under its exclusive lock, of a database whose header is plain. */
+  get mayLog(): boolean {
+    return this.#phase === 'writing' && this.#base!.header?.plain === true;
+  }
+
+  /** A transaction was completed in the write-ahead log: commits its pages, or nothing of them. */
+  async commitLogged(pages: AsyncIterable<{ offset: number; data: Buffer }>, sizeBytes: number): Promise<void> {
+    if (this.#phase !== 'writing') throw new RequestError('EIO');
+    let ranges: readonly ByteRange[];
+    try {
+      for await (const { offset, data } of pages) await this.write(offset, data);
+      await this.truncate(sizeBytes);
+      ranges = this.#dirty!.ranges();
+      await this.commit();
+    } catch (error) {
+      if (this.#phase === 'writing') await this.#reset();
+      throw error;
+    }
+    await this.#cache.drop(ranges);
+    if (this.#cache.broken) this.#die();
+  }
+
+  /** SQLite takes for rolled back what is committed: until it unlocks, it may not go on with what it has cached of that. */
+  abandon(): void {
+    this.#unreadable = true;
+    this.#die();
   }
 
   /**
@@ -240,6 +271,7 @@ export class Transaction implements Writer {
   /** SHARED is gone. */
   async end(byRequest: boolean): Promise<void> {
     await this.endWrite(byRequest);
+    this.#unreadable = false;
     this.#base = undefined;
     this.#phase = 'idle';
   }
