@@ -17,8 +17,10 @@ import { RequestError } from './errno.js';
 import { JOURNAL_SUFFIX } from './foreign-journal.js';
 import type { MountedFile, MountedFileOptions } from './mounted-file.js';
 
+/** Where namespaces are made that nobody can find: they are dropped at once. */
+const UNLINKED = '.unlinked';
 /** Directories of the mount itself (connections-directory.ts, snapshots-directory.ts). */
-const RESERVED = new Set(['.', '..', '.c', '.snapshots']);
+const RESERVED = new Set(['.', '..', '.c', '.snapshots', UNLINKED]);
 
 export type CatalogFile = Pick<MountedFileOptions, 'name' | 'namespace' | 'namespaceName' | 'make'>;
 
@@ -192,7 +194,7 @@ export class Catalog {
   async #make(file: MountedFile): Promise<void> {
     const { store } = this.#options;
     // Who has a file open that was removed before its first commit may go on with it.
-    const name = file.linked ? file.namespaceName : `.unlinked/${file.namespace}`;
+    const name = file.linked ? file.namespaceName : `${UNLINKED}/${file.namespace}`;
     try {
       await store.createNamespace(name, { id: file.namespace, mode: file.mode });
     } catch (error) {

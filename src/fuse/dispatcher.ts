@@ -8,6 +8,7 @@ import { constants } from 'node:fs';
 import type { Logger } from 'pino';
 import { isMvfuseError } from '../errors.js';
 import {
+  type DirectoryEntry,
   type Entry,
   type LockRequest,
   OPEN_DIRECT_IO,
@@ -90,6 +91,8 @@ export class Dispatcher {
     this.#give(request, (session, unique) => session.replyError(unique, Errno.EINTR));
   });
   readonly #turns = new Turns();
+  /** What the last one who lists a directory, and is not done, was begun to be told. */
+  readonly #listings = new WeakMap<Node, { readonly pid: number; readonly entries: DirectoryEntry[] }>();
   #lastHandle = 0;
   #handles = 0;
   #unanswered = 0;
@@ -252,9 +255,7 @@ export class Dispatcher {
         return OK;
       }
       case 'readdir': {
-        const entries = (await node.entries(this.#caller(request))).filter(
-          ({ nextOffset }) => nextOffset > request.offset,
-        );
+        const entries = await this.#entriesFrom(node, request);
         return (session, unique) => session.replyDirectory(unique, entries, request.size);
       }
       case 'getlk':
@@ -301,6 +302,17 @@ export class Dispatcher {
       this.#inodes.remember(node);
       session.replyEntry(unique, entry);
     };
+  }
+
+  /** A directory is listed once, however many requests it takes: what comes meanwhile may be left out. */
+  async #entriesFrom(node: Node, request: Extract<Request, { op: 'readdir' }>): Promise<DirectoryEntry[]> {
+    const { pid, offset } = request;
+    const known = offset === 0 ? undefined : this.#listings.get(node);
+    const entries = known?.pid === pid ? known.entries : await node.entries(this.#caller(request));
+    const rest = entries.filter(({ nextOffset }) => nextOffset > offset);
+    if (rest.length > 0) this.#listings.set(node, { pid, entries });
+    else this.#listings.delete(node);
+    return rest;
   }
 
   async #open(node: Node, flags: number, caller: Caller): Promise<Answer> {
