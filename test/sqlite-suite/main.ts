@@ -16,7 +16,7 @@ import { type Outcome, outcomeLine, writeReport } from './report.js';
 
 const LOCAL_SECONDS_MAX = 120;
 /** A test that waits for round trips takes a multiple of its time on a local disk. */
-const MOUNT_SECONDS_MAX = 900;
+const MOUNT_SECONDS_MAX = 1_800;
 /** Where a test is known to wait in vain. */
 const HOPELESS_SECONDS_MAX = 30;
 /** Stores lie in memory where there is room for it: the store's syncs are not what is tested, and cost most of the time. */
