@@ -49,7 +49,8 @@ const files = chooseFiles(suite);
 const expectations = readExpectations();
 const outcomes: Outcome[] = [];
 const counter = startCounter(local ? 'on the local disk' : 'on a mount', 'files');
-const queue = [...files];
+// The longest first.
+const queue = [...files].sort((one, other) => other.tests - one.tests);
 await Promise.all(Array.from({ length: Number(values.jobs) }, worker));
 counter.stop();
 
