@@ -19,7 +19,7 @@ import { FaultMount } from '../support/mounted.js';
 import { chooseSeed, randomInteger, seededRandom } from '../support/random.js';
 import { Twins } from '../support/twins.js';
 
-const STEPS = 500;
+const STEPS = 300;
 const LONG_STEPS = 20_000;
 /** Steps take longer there. */
 const CROWDED_STEPS = LONG ? 3_000 : 200;

@@ -12,7 +12,7 @@ import { NAME_OPERATIONS } from '../support/name-operations.js';
 const OPTIONS = { namespaces: '*', logLevel: 'silent' };
 /** Of each operation, about as many; all of them in the long version. */
 const REQUESTS = 4;
-const TRANSACTION_STRIDE = LONG ? 1 : 5;
+const TRANSACTION_STRIDE = LONG ? 1 : 7;
 const TRANSACTIONS_MAX = 100;
 
 const clients = [new Client(), new Client()] as const;

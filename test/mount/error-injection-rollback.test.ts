@@ -7,7 +7,7 @@ import { commitPoint, EIO, type Fault, injectionSettings, type Setting } from '.
 
 /** Requests of a rollback, and some of the reads that follow. */
 const ROLLBACK_REQUESTS_MAX = 40;
-const STRIDE = LONG ? 1 : 13;
+const STRIDE = LONG ? 1 : 23;
 
 function faults(labels: readonly string[], setting: Setting, index: number): Fault[] {
   const point = commitPoint(setting);

@@ -12,7 +12,7 @@ for (const journal of ['DELETE', 'TRUNCATE', 'PERSIST', 'MEMORY', 'OFF'] as cons
       const faults = everyRequest(labels);
       if (LONG) return faults;
       const chosen = endsOfRuns(labels, faults);
-      return cursor === 'none' ? chosen : chosen.filter((_, at) => (at + index) % 2 === 0);
+      return chosen.filter((_, at) => (at + index) % (cursor === 'none' ? 2 : 3) === 0);
     });
   });
 }
