@@ -3,7 +3,6 @@
 import { MvfuseError } from '../errors.js';
 import { WRITER_WAIT_MS_DEFAULT } from '../limits.js';
 import { HEADER_BYTES, isWhole, readHeader, stampHeader } from '../sqlite/header.js';
-import { lockBytePage } from '../sqlite/lock-bytes.js';
 import { bytesOfPage, pageCountOf } from '../store/page-count.js';
 import type { PageStore } from '../store/page-store.js';
 import type { Commit, Head, NamespaceId, Page, PageNumber } from '../store/types.js';
@@ -67,7 +66,7 @@ async function* cutPages(
     held = held.subarray(pageBytes);
     const header = number === 1 ? readHeader(data) : undefined;
     if (header?.plain === true && header.wantsWal) stampHeader(data, header.changeCounter);
-    if (number !== lockBytePage(pageBytes)) yield { number: number as PageNumber, data };
+    yield { number: number as PageNumber, data };
   }
 }
 

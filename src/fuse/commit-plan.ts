@@ -103,11 +103,11 @@ class PageCutter {
 
   /**
    * The pages whose content the base does not give; what reads as zeros without having been written is not stored.
-   * Only SQLite leaves the page of its lock bytes alone: in anything else those bytes are as good as any others.
+   * Only SQLite leaves the page of its lock bytes alone: for anybody else those bytes are as good as any others.
    */
   async changed(count: number): Promise<PageNumbers> {
     const { base, dirty, pageBytes } = this;
-    const skipped = this.header === undefined ? undefined : lockBytePage(pageBytes);
+    const skipped = this.author === 'sqlite' && this.header !== undefined ? lockBytePage(pageBytes) : undefined;
     // With another page size, no page of the base stands for one of these.
     const baseCount = pageBytes === base.head.pageBytes ? Math.ceil(base.sizeBytes / pageBytes) : 0;
     // SQLite may take back a shrinking commit: then pages past the base's end are there without having been written.

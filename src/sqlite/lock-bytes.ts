@@ -5,7 +5,7 @@ export const RESERVED_BYTE = PENDING_BYTE + 1;
 export const SHARED_FIRST = PENDING_BYTE + 2;
 export const SHARED_LAST = SHARED_FIRST + 509;
 
-/** The number of the page that holds the lock bytes: SQLite never reads or writes it, and it is never stored. */
+/** The number of the page that holds the lock bytes: SQLite never reads or writes it. */
 export function lockBytePage(pageBytes: number): number {
   return Math.floor(PENDING_BYTE / pageBytes) + 1;
 }

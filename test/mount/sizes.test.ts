@@ -198,6 +198,17 @@ test('bytes in the place of the lock bytes of what is no SQLite database are kep
   await succeed('cp', join(local, 'small.db'), mount.path());
   await succeed(process.execPath, MAIN, 'rollback', `test@${version}`, '--store', mount.storeUrl);
   await succeed('cmp', ...cut);
+
+  // Nor do they show in a database that replaces it.
+  const database = join(local, 'large.db');
+  await sparse(database, 4096, PENDING_BYTE / 4096 + 50);
+  const replacements = [['cp', '--sparse=always', database, mount.path()]];
+  if (LONG) replacements.push([process.execPath, MAIN, 'import', database, 'test', '--store', mount.storeUrl]);
+  for (const [program, ...args] of replacements) {
+    await succeed(program!, ...args);
+    await succeed('cmp', '-i', String(PENDING_BYTE - 50_000), database, mount.path());
+    await succeed(process.execPath, MAIN, 'rollback', `test@${version}`, '--store', mount.storeUrl);
+  }
   assert.ok(storeBytes() < STORE_BYTES_MAX, `${storeBytes()} bytes of store`);
 });
 
