@@ -32,6 +32,7 @@ namespace eval mount {
     }
     set in [open $from rb]
     set out [open $to wb]
+    foreach channel [list $in $out] { fconfigure $channel -buffersize 1000000 }
     fcopy $in $out
     close $out
     close $in
