@@ -12,7 +12,7 @@ export function memberPaths(content: Buffer): string[] {
 }
 
 /** pager.c: "%s-mj%06X9%02X". */
-const NAME = /^(.+)-mj[0-9A-F]{6}9[0-9A-F]{2}$/s;
+const NAME = /^(.*)-mj[0-9A-F]{6}9[0-9A-F]{2}$/s;
 
 /** The database whose super-journal a file of that name would be. */
 export function databaseOfSuperJournal(name: string): string | undefined {
