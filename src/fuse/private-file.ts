@@ -1,5 +1,5 @@
-// A rollback journal, super-journal or write-ahead log: a file beside the database of one connection, seen by nobody else and never
-// durable. Its bytes are SQLite's; what matters is when it is written, finalised and removed.
+// A rollback journal, super-journal or write-ahead log: a file beside the database of one connection, seen by nobody else
+// and never durable. Its bytes are SQLite's; what matters is when it is written, finalised and removed.
 
 import type { Attributes, SetattrRequest } from '../native/binding.js';
 import { isFinalisingWrite, isHot } from '../sqlite/rollback-journal.js';
